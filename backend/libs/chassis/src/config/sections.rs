@@ -1,0 +1,289 @@
+//! Sections that every service has.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fault, Secret, Validate, duration};
+
+/// `[<service>.listen]`: where a service listens.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Address of both ports. 127.0.0.1 is reached from this machine only, 0.0.0.0 from everywhere.
+    pub host: IpAddr,
+    /// Port of REST, `/livez`, `/readyz` and `/metrics`; 0 takes a free one.
+    pub http_port: u16,
+    /// Port of gRPC; 0 takes a free one.
+    pub grpc_port: u16,
+    /// Calls answered at once; more are refused with RESOURCE_EXHAUSTED.
+    pub max_calls_in_flight: usize,
+    /// Longest time that a call may take; a client's own deadline may be shorter.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// Largest request in bytes.
+    pub max_request_bytes: usize,
+    /// How long a stop waits for calls that are under way.
+    #[serde(with = "duration")]
+    pub shutdown_grace: Duration,
+    /// How long a stop goes on accepting after health has turned to NOT_SERVING, so that load balancers notice first.
+    #[serde(with = "duration")]
+    pub drain_delay: Duration,
+}
+
+impl Listen {
+    /// The defaults with these ports.
+    pub fn on(http_port: u16, grpc_port: u16) -> Self {
+        Self { http_port, grpc_port, ..Self::default() }
+    }
+
+    /// Address of the HTTP port.
+    pub fn http(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.http_port)
+    }
+
+    /// Address of the gRPC port.
+    pub fn grpc(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.grpc_port)
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            http_port: 0,
+            grpc_port: 0,
+            max_calls_in_flight: 2048,
+            request_timeout: Duration::from_secs(10),
+            max_request_bytes: 1024 * 1024,
+            shutdown_grace: Duration::from_secs(10),
+            drain_delay: Duration::ZERO,
+        }
+    }
+}
+
+impl Validate for Listen {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        let mut rule = |ok: bool, key: &str, problem: &str| {
+            if !ok {
+                faults.push(Fault::new(format!("{section}.{key}"), problem));
+            }
+        };
+        rule(self.http_port == 0 || self.http_port != self.grpc_port, "grpc_port", "must differ from http_port");
+        rule(self.max_calls_in_flight > 0, "max_calls_in_flight", "must be at least 1");
+        rule(self.request_timeout >= Duration::from_millis(100), "request_timeout", "must be at least 100ms");
+        rule(
+            (64 * 1024..=64 * 1024 * 1024).contains(&self.max_request_bytes),
+            "max_request_bytes",
+            "must be 65536 to 67108864",
+        );
+    }
+}
+
+/// `[<service>.database]`: the service's own PostgreSQL database.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `postgres://user:password@host:port/database`. Empty: a PostgreSQL that Nova manages itself.
+    pub url: Secret,
+    /// Most connections open at once.
+    pub max_connections: usize,
+    /// How long a call waits for a free connection.
+    #[serde(with = "duration")]
+    pub acquire_timeout: Duration,
+    /// How long opening a connection may take.
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long a statement may run.
+    #[serde(with = "duration")]
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for a lock.
+    #[serde(with = "duration")]
+    pub lock_timeout: Duration,
+    /// Set it behind PgBouncer in transaction mode.
+    pub pgbouncer: bool,
+    /// Apply pending migrations at the start; otherwise the start is refused while any is pending.
+    pub migrate: bool,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: Secret::default(),
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
+            pgbouncer: false,
+            migrate: true,
+        }
+    }
+}
+
+impl Database {
+    /// The pool's configuration; connections are named after the service.
+    pub fn pool_config(&self, service: &str) -> pg::PoolConfig {
+        pg::PoolConfig {
+            url: self.url.expose().to_owned(),
+            application_name: service.to_owned(),
+            max_connections: self.max_connections,
+            acquire_timeout: self.acquire_timeout,
+            connect_timeout: self.connect_timeout,
+            statement_timeout: self.statement_timeout,
+            lock_timeout: self.lock_timeout,
+            pgbouncer: self.pgbouncer,
+        }
+    }
+}
+
+impl Validate for Database {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        if !(1..=1000).contains(&self.max_connections) {
+            faults.push(Fault::new(format!("{section}.max_connections"), "must be 1 to 1000"));
+        }
+        if !self.url.is_empty() && self.pool_config("check").connect_options().is_err() {
+            faults.push(Fault::new(format!("{section}.url"), "must be postgres://user:password@host:port/database"));
+        }
+    }
+}
+
+/// `[<service>.paging]`: page sizes.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paging {
+    /// Largest page; larger requests are served this many.
+    pub max_limit: u32,
+    /// Page size when the request leaves `limit` at 0.
+    pub default_limit: u32,
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self { max_limit: 100, default_limit: 20 }
+    }
+}
+
+impl Paging {
+    /// As crate `pg` wants it.
+    pub fn limits(&self) -> pg::page::Limits {
+        pg::page::Limits { default: self.default_limit, max: self.max_limit }
+    }
+}
+
+impl Validate for Paging {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        if !(1..=1000).contains(&self.max_limit) {
+            faults.push(Fault::new(format!("{section}.max_limit"), "must be 1 to 1000"));
+        }
+        if self.default_limit == 0 || self.default_limit > self.max_limit {
+            faults.push(Fault::new(format!("{section}.default_limit"), "must be 1 to max_limit"));
+        }
+    }
+}
+
+/// `[<service>.peers]`: the other services, and who we are to them.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peers {
+    /// gRPC address of the auth service.
+    pub auth_url: String,
+    /// gRPC address of the user service.
+    pub user_url: String,
+    /// gRPC address of the messaging service.
+    pub messaging_url: String,
+    /// How long a call to a peer may take.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// Our client id at the auth service. Empty: the service's own name.
+    pub client_id: String,
+    /// Our client secret at the auth service.
+    pub client_secret: Secret,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            auth_url: "http://127.0.0.1:9080".to_owned(),
+            user_url: "http://127.0.0.1:9081".to_owned(),
+            messaging_url: "http://127.0.0.1:9085".to_owned(),
+            timeout: Duration::from_secs(2),
+            client_id: String::new(),
+            client_secret: Secret::default(),
+        }
+    }
+}
+
+impl Peers {
+    /// The peer at `url`.
+    pub fn peer(&self, url: &str) -> rpc::Peer {
+        rpc::Peer { url: url.to_owned(), timeout: self.timeout }
+    }
+
+    /// Our identity, issued by the auth service; `service` is the client id where none is configured.
+    ///
+    /// # Errors
+    /// If the auth service's address can't be read.
+    pub fn credentials(&self, service: &str) -> Result<rpc::Credentials, rpc::PeerFault> {
+        let client_id = if self.client_id.is_empty() { service } else { &self.client_id };
+        let auth = self.peer(&self.auth_url).channel()?;
+        Ok(rpc::Credentials::new(auth, client_id, self.client_secret.to_secret_string()))
+    }
+}
+
+impl Validate for Peers {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        for (key, url) in
+            [("auth_url", &self.auth_url), ("user_url", &self.user_url), ("messaging_url", &self.messaging_url)]
+        {
+            if url.parse::<http::Uri>().ok().is_none_or(|u| u.scheme().is_none() || u.authority().is_none()) {
+                faults.push(Fault::new(format!("{section}.{key}"), "must be an address such as http://127.0.0.1:9080"));
+            }
+        }
+        if self.timeout.is_zero() {
+            faults.push(Fault::new(format!("{section}.timeout"), "must not be 0"));
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`: what is logged and how.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `RUST_LOG` directives, such as `info,messaging_service=debug`.
+    pub filter: String,
+    /// Form of the lines.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+impl Validate for Log {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        if self.filter.parse::<tracing_subscriber::filter::Targets>().is_err() {
+            faults.push(Fault::new(
+                format!("{section}.filter"),
+                "must be directives such as info,messaging_service=debug",
+            ));
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The one layer that every call passes, whatever the transport: identity, deadline, overload, panics, ids, logs, metrics.
+//!
+//! One boxed future a call; nothing else is allocated on the good path but what the caller's identity needs.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use authn::{Access, AccessTable, Denied, Verifier};
+use axum::body::Body;
+use errors::{Class, Classify, Kind, common, status_of};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use metrics::{Counter, Histogram, counter, histogram};
+use pg::request::InRequest;
+use rpc::CallContext;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 64;
+
+/// Puts a [`Guard`] in front of a gRPC service's routes.
+#[derive(Clone)]
+pub struct GuardLayer(Arc<Rules>);
+
+struct Rules {
+    domain: &'static str,
+    methods: HashMap<String, Method>,
+    verifier: Arc<Verifier>,
+    slots: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+struct Method {
+    name: &'static str,
+    access: Access,
+    duration: Histogram,
+    outcomes: [Counter; 17],
+}
+
+impl GuardLayer {
+    /// A guard for the RPCs of `service` (its full name), of which each must have a row in `table`.
+    pub fn new(
+        service: &'static str,
+        domain: &'static str,
+        table: AccessTable,
+        verifier: Arc<Verifier>,
+        max_in_flight: usize,
+        timeout: Duration,
+    ) -> Self {
+        let method = |&(name, access): &(&'static str, Access)| {
+            let outcome = |code: usize| {
+                let code = format!("{:?}", Code::from_i32(i32::try_from(code).expect("codes are small")));
+                counter!("nova_rpc_calls_total", "service" => service, "method" => name, "code" => code)
+            };
+            let method = Method {
+                name,
+                access,
+                duration: histogram!("nova_rpc_duration_seconds", "service" => service, "method" => name),
+                outcomes: std::array::from_fn(outcome),
+            };
+            (format!("/{service}/{name}"), method)
+        };
+        Self(Arc::new(Rules {
+            domain,
+            methods: table.iter().map(method).collect(),
+            verifier,
+            slots: Arc::new(Semaphore::new(max_in_flight)),
+            timeout,
+        }))
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { inner, rules: Arc::clone(&self.0) }
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Guard<S> {
+    inner: S,
+    rules: Arc<Rules>,
+}
+
+/// Refusals of the guard itself.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error("the service has more calls than it takes on")]
+    Overloaded,
+    #[error("the deadline passed before the answer was known")]
+    DeadlineExceeded,
+    #[error("there is no such RPC")]
+    Unimplemented,
+    #[error("the handler panicked")]
+    Panicked,
+}
+
+impl Classify for Refusal {
+    fn class(&self) -> Class {
+        match self {
+            Self::Denied(denied) => denied.class(),
+            Self::Overloaded => Class::limited(common::OVERLOADED, Duration::from_millis(500)),
+            Self::DeadlineExceeded => Class::timeout(),
+            Self::Unimplemented => Class::new(Kind::Invalid, common::UNIMPLEMENTED),
+            Self::Panicked => Class::internal(),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Guard<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let rules = Arc::clone(&self.rules);
+        Box::pin(async move { Ok(rules.answer(inner, request).await) })
+    }
+}
+
+impl Rules {
+    async fn answer<S>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Send,
+        S::Future: Send,
+    {
+        let started = Instant::now();
+        let id = request_id(request.headers());
+        let Some(method) = self.methods.get(request.uri().path()) else {
+            let status = status_of(self.domain, &Refusal::Unimplemented);
+            return with_id(
+                Status::with_error_details(Code::Unimplemented, status.message(), status.get_error_details())
+                    .into_http(),
+                &id,
+            );
+        };
+        let timeout = grpc_timeout(request.headers()).map_or(self.timeout, |asked| asked.min(self.timeout));
+        let traceparent = traceparent(request.headers());
+        let span = tracing::info_span!(
+            "rpc",
+            method = method.name,
+            request_id = &*id,
+            trace_id = trace_id(traceparent.as_deref())
+        );
+        let context = CallContext { deadline: started + timeout, request_id: Arc::clone(&id), traceparent };
+        let deadline = context.deadline;
+
+        let call = rpc::scope(context, self.call(method, inner, request));
+        let call = InRequest::new(AssertUnwindSafe(call).catch_unwind());
+        let answered = async {
+            match tokio::time::timeout_at(deadline, call).await {
+                Ok(Ok(Ok(response))) => self.explained(response),
+                Ok(Ok(Err(refusal))) => status_of(self.domain, &refusal).into_http(),
+                Ok(Err(_panic)) => status_of(self.domain, &Refusal::Panicked).into_http(),
+                Err(_) => status_of(self.domain, &Refusal::DeadlineExceeded).into_http(),
+            }
+        };
+        let response = answered.instrument(span).await;
+        method.duration.record(started.elapsed());
+        method.outcomes[code_of(response.headers())].increment(1);
+        with_id(response, &id)
+    }
+
+    async fn call<S>(
+        &self,
+        method: &Method,
+        mut inner: S,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Refusal>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Send,
+        S::Future: Send,
+    {
+        let _slot: OwnedSemaphorePermit =
+            Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
+        if let Some(caller) = self.caller(method.access, request.headers()).await? {
+            request.extensions_mut().insert(caller);
+        }
+        let Ok(response) = inner.call(request).await;
+        Ok(response)
+    }
+
+    async fn caller(&self, access: Access, headers: &HeaderMap) -> Result<Option<authn::Caller>, Denied> {
+        let token = match bearer(headers) {
+            Ok(token) => token,
+            Err(denied) if access == Access::Public => {
+                tracing::debug!(%denied, "public call without an identity");
+                return Ok(None);
+            }
+            Err(denied) => return Err(denied),
+        };
+        match self.verifier.verify(token).await {
+            Ok(caller) => {
+                access.check(&caller)?;
+                Ok(Some(caller))
+            }
+            // Logging in again with an old token in the header must work.
+            Err(_) if access == Access::Public => Ok(None),
+            Err(denied) => Err(denied),
+        }
+    }
+
+    /// Gives statuses that the gRPC library made itself (a body that can't be decoded, say) a reason too.
+    fn explained(&self, mut response: Response<Body>) -> Response<Body> {
+        let headers = response.headers();
+        if code_of(headers) == 0 || headers.contains_key("grpc-status-details-bin") {
+            return response;
+        }
+        let Some(status) = Status::from_header_map(headers) else { return response };
+        let (code, reason) = match status.code() {
+            Code::Internal if status.message().contains("decode") => (Code::InvalidArgument, common::INVALID_ARGUMENT),
+            Code::InvalidArgument => (Code::InvalidArgument, common::INVALID_ARGUMENT),
+            Code::OutOfRange | Code::ResourceExhausted => (Code::InvalidArgument, common::MESSAGE_TOO_LARGE),
+            Code::Unimplemented => (Code::Unimplemented, common::UNIMPLEMENTED),
+            Code::Cancelled => (Code::Cancelled, common::CANCELLED),
+            Code::DeadlineExceeded => (Code::DeadlineExceeded, common::DEADLINE_EXCEEDED),
+            Code::Unavailable => (Code::Unavailable, common::UNAVAILABLE),
+            code => (code, common::INTERNAL),
+        };
+        let details = ErrorDetails::with_error_info(reason, self.domain, []);
+        let explained = Status::with_error_details(code, status.message(), details);
+        // A header map that tonic made a moment ago takes one more status.
+        let _ = explained.add_header(response.headers_mut());
+        response
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
+    let value = headers.get(AUTHORIZATION).ok_or(Denied::TokenMissing)?;
+    let value = value.to_str().map_err(|_| Denied::TokenInvalid)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Denied::TokenInvalid)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Denied::TokenInvalid) }
+}
+
+/// The caller's own id for the call if it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
+    let harmless = |id: &&str| {
+        !id.is_empty()
+            && id.len() <= MAX_REQUEST_ID
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match given.filter(harmless) {
+        Some(id) => id.into(),
+        None => uuid::Uuid::now_v7().simple().to_string().into(),
+    }
+}
+
+fn with_id<B>(mut response: Response<B>, id: &str) -> Response<B> {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// W3C trace context: `00-<trace id>-<parent id>-<flags>`.
+fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    let valid = value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    valid.then(|| value.into())
+}
+
+fn trace_id(traceparent: Option<&str>) -> &str {
+    traceparent.and_then(|t| t.get(3..35)).unwrap_or("")
+}
+
+/// `grpc-timeout`: up to eight digits and a unit.
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let n: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(n * 3600),
+        "M" => Duration::from_secs(n * 60),
+        "S" => Duration::from_secs(n),
+        "m" => Duration::from_millis(n),
+        "u" => Duration::from_micros(n),
+        "n" => Duration::from_nanos(n),
+        _ => return None,
+    })
+}
+
+/// The status of a unary reply that failed stands in its headers; without one the call succeeded.
+fn code_of(headers: &HeaderMap) -> usize {
+    let code = headers.get("grpc-status").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    code.unwrap_or(0).min(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_timeouts_follow_the_specification() {
+        let of = |v: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", v.parse().expect("header"));
+            grpc_timeout(&headers)
+        };
+        assert_eq!(of("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(of("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for bad in ["", "m", "-1m", "123456789S", "5x", "1.5S"] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

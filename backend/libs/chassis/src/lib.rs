@@ -1,0 +1,15 @@
+//! What every Nova process does, whatever it serves: configuration, telemetry, listeners, health, and a clean start and stop.
+
+pub mod config;
+mod guard;
+mod health;
+mod lifecycle;
+mod listener;
+mod service;
+pub mod telemetry;
+
+pub use guard::{Guard, GuardLayer};
+pub use health::Readiness;
+pub use lifecycle::{Lifecycle, exit_code};
+pub use listener::bind;
+pub use service::{ContactHook, Running, Service, Wiring, front_door};

@@ -1,0 +1,143 @@
+//! From start to stop: who runs, who asked for the end, and whether it was a clean one.
+
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clock::Clock;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The life of a process: everything that it spawns has a name here, and ends with it. Cheap to clone.
+#[derive(Clone)]
+pub struct Lifecycle(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    draining: CancellationToken,
+    stop: CancellationToken,
+    listeners: TaskTracker,
+    workers: TaskTracker,
+    failure: Mutex<Option<anyhow::Error>>,
+}
+
+impl Lifecycle {
+    /// A life that takes its time from `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            listeners: TaskTracker::new(),
+            workers: TaskTracker::new(),
+            failure: Mutex::default(),
+        }))
+    }
+
+    /// The one clock.
+    pub fn clock(&self) -> Clock {
+        self.0.clock.clone()
+    }
+
+    /// Cancelled when no new calls are to be accepted.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.0.draining
+    }
+
+    /// Cancelled when calls have ended and workers are to finish.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Runs a worker until it ends or the process stops. A worker that ends early stops the process: better a restart
+    /// than a process that only seems to work.
+    pub fn spawn(&self, name: &'static str, worker: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+        let life = self.clone();
+        self.0.workers.spawn(async move {
+            // Tasks of a worker that panics end here too.
+            let ended = tokio::spawn(worker).await;
+            if life.0.stop.is_cancelled() {
+                return;
+            }
+            let cause = match ended {
+                Ok(Ok(())) => anyhow::anyhow!("worker {name} ended before its time"),
+                Ok(Err(error)) => error.context(format!("worker {name} failed")),
+                Err(panic) => anyhow::Error::new(panic).context(format!("worker {name} panicked")),
+            };
+            life.fail(cause);
+        });
+    }
+
+    /// Runs a worker that has nothing to finish: it is dropped at the stop, wherever it waits.
+    pub fn spawn_droppable(&self, name: &'static str, worker: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.0.stop.clone();
+        self.spawn(name, async move {
+            stop.run_until_cancelled(worker).await;
+            Ok(())
+        });
+    }
+
+    pub(crate) fn spawn_listener(&self, listener: impl Future<Output = ()> + Send + 'static) {
+        self.0.listeners.spawn(listener);
+    }
+
+    /// Stops the process because something broke.
+    pub fn fail(&self, cause: anyhow::Error) {
+        tracing::error!("stopping: {cause:#}");
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
+        self.0.draining.cancel();
+    }
+
+    /// Asks for the end, as a signal does.
+    pub fn shut_down(&self) {
+        self.0.draining.cancel();
+    }
+
+    /// Waits for SIGTERM, SIGINT or a failure, then stops: calls under way end, new ones are refused, workers finish. A
+    /// second signal ends the wait at once.
+    ///
+    /// # Errors
+    /// What made the process stop, if it was no signal.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+            () = self.0.draining.cancelled() => "a fault",
+        };
+        tracing::info!("stopping after {name}: calls under way are finished");
+        tokio::select! {
+            () = self.stop() => {}
+            _ = term.recv() => tracing::warn!("second signal: stopping at once"),
+            _ = int.recv() => tracing::warn!("second signal: stopping at once"),
+        }
+        match self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(cause) => Err(cause),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops and waits: first the listeners (each with its own grace), then the workers.
+    pub async fn stop(&self) {
+        self.0.draining.cancel();
+        self.0.listeners.close();
+        self.0.listeners.wait().await;
+        self.0.stop.cancel();
+        self.0.workers.close();
+        if tokio::time::timeout(Duration::from_secs(10), self.0.workers.wait()).await.is_err() {
+            tracing::warn!("some workers did not finish within 10 s");
+        }
+    }
+}
+
+/// Runs a program: prints what stopped it as one readable chain and turns it into the exit code.
+pub fn exit_code<E: Display>(result: Result<(), E>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Accepts connections: HTTP/1.1 and HTTP/2 (h2c) on one port, with bounds on what a connection may cost.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+
+use crate::Lifecycle;
+use crate::config::Listen;
+
+/// Calls at once on one connection; more wait for a stream.
+const MAX_CONCURRENT_STREAMS: u32 = 1024;
+const MAX_HEADER_BYTES: u32 = 32 * 1024;
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Takes a port.
+///
+/// # Errors
+/// With a sentence that says what to do if the port is in use or may not be taken.
+pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "port {} on {} is in use by another program: stop it, or set {key} to a free port",
+            address.port(),
+            address.ip()
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!(
+                "port {} needs more rights than this user has: set {key} to a port above 1023",
+                address.port()
+            )
+        }
+        _ => anyhow::Error::new(error).context(format!("can't listen on {address}: set {key} to another address")),
+    })
+}
+
+/// Serves `routes` until the process drains, then lets calls under way end within the grace.
+pub(crate) fn serve(
+    listener: TcpListener,
+    routes: Router,
+    listen: &Listen,
+    life: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    let address = listener.local_addr().context("a bound listener has an address")?;
+    let grace = listen.shutdown_grace;
+    let drain_delay = listen.drain_delay;
+    let draining = life.draining().clone();
+    life.spawn_listener(async move {
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .adaptive_window(true)
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .keep_alive_interval(KEEP_ALIVE_EVERY)
+            .keep_alive_timeout(KEEP_ALIVE_WAIT);
+        let graceful = GracefulShutdown::new();
+        let stop_accepting = async {
+            draining.cancelled().await;
+            tokio::time::sleep(drain_delay).await;
+        };
+        tokio::pin!(stop_accepting);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop_accepting => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: connections that end make room.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            // Without it a small answer may wait for the acknowledgement of the one before (Nagle).
+            let _ = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(routes.clone());
+            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let connection = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::trace!(%error, "a connection ended early");
+                }
+            });
+        }
+        drop(listener);
+        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!(%address, "calls were still under way after the grace of {grace:?} and were cut off");
+        }
+    });
+    Ok(address)
+}

@@ -1,0 +1,175 @@
+//! Starts a service: ports first, then readiness; everything that a gRPC service has is added here, the same for each.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use authn::{AccessTable, Verifier};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use futures::future::BoxFuture;
+use ids::UserId;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::Layer;
+
+use crate::config::Listen;
+use crate::{GuardLayer, Lifecycle, Readiness, bind, health, listener, telemetry};
+
+/// What services in one process share instead of asking each other over the network.
+#[derive(Clone, Default)]
+pub struct Wiring {
+    /// Checks tokens; made and fed by the auth service. Absent: the service makes its own and follows the auth service.
+    pub verifier: Option<Arc<Verifier>>,
+    /// Called by the user service when it may have changed who may write to whom (one user, and maybe the other side).
+    pub on_contact_change: Option<ContactHook>,
+}
+
+/// See [`Wiring::on_contact_change`].
+pub type ContactHook = Arc<dyn Fn(UserId, Option<UserId>) + Send + Sync>;
+
+/// A service that is ready to be started.
+pub struct Service {
+    /// Short name, such as `user`; the configuration's section too.
+    pub name: &'static str,
+    /// Full name of the gRPC service, such as `nova.user.v1.UserService`.
+    pub grpc_name: &'static str,
+    /// Error domain, such as `user.nova`.
+    pub domain: &'static str,
+    /// Who may call what.
+    pub access: AccessTable,
+    /// Checks tokens.
+    pub verifier: Arc<Verifier>,
+    /// The generated gRPC service.
+    pub grpc: Routes,
+    /// What the HTTP port serves besides `/livez`, `/readyz` and `/metrics`.
+    pub http: Router,
+    /// Resolves when everything that is needed has answered once.
+    pub ready_after: BoxFuture<'static, ()>,
+    /// Writes gauges just before metrics are read.
+    pub record_metrics: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// A service that listens.
+pub struct Running {
+    /// Short name.
+    pub name: &'static str,
+    /// Where gRPC is served.
+    pub grpc: SocketAddr,
+    /// Where HTTP is served.
+    pub http: SocketAddr,
+    /// The guarded gRPC routes, for a front door that serves several services on one port.
+    pub routes: Router,
+    /// The HTTP routes that are this service's own.
+    pub http_routes: Router,
+    /// Whether it can answer.
+    pub readiness: Readiness,
+}
+
+impl Service {
+    /// Listens on both ports and reports SERVING as soon as everything that is needed has answered.
+    ///
+    /// # Errors
+    /// If a port can't be taken.
+    pub async fn start(self, listen: &Listen, life: &Lifecycle) -> anyhow::Result<Running> {
+        telemetry::metrics(); // counters made before the recorder would count nowhere
+        let key = |port: &str| format!("NOVA_{}__LISTEN__{port}", self.name.to_uppercase());
+        let grpc_listener = bind(listen.grpc(), &key("GRPC_PORT")).await?;
+        let http_listener = bind(listen.http(), &key("HTTP_PORT")).await?;
+
+        let guard = GuardLayer::new(
+            self.grpc_name,
+            self.domain,
+            self.access,
+            Arc::clone(&self.verifier),
+            listen.max_calls_in_flight,
+            listen.request_timeout,
+        );
+        let (readiness, health) = Readiness::new(self.grpc_name);
+        let routes = guarded(self.grpc, self.grpc_name, guard);
+        let ready = readiness.clone();
+        let http = admin(move || ready.is_ready(), self.record_metrics).merge(self.http.clone());
+
+        let grpc = listener::serve(grpc_listener, routes.clone().merge(shared(health)?), listen, life)?;
+        let http_address = listener::serve(http_listener, http, listen, life)?;
+        tracing::info!(service = self.name, %grpc, http = %http_address, "{} service listens: gRPC {grpc}, HTTP {http_address}", self.name);
+
+        watch_readiness(self.name, readiness.clone(), self.ready_after, life);
+        Ok(Running { name: self.name, grpc, http: http_address, routes, http_routes: self.http, readiness })
+    }
+}
+
+/// Serves several services on one port: gRPC, their HTTP routes, health, reflection, and whatever else the process shows.
+///
+/// # Errors
+/// If the reflection service can't be made.
+pub fn front_door(
+    listener: TcpListener,
+    services: &[&Running],
+    extra: Router,
+    listen: &Listen,
+    life: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    let parts: Vec<_> = services.iter().map(|service| service.readiness.clone()).collect();
+    let health = health::combined(parts.clone(), life);
+    let ready = move || parts.iter().all(Readiness::is_ready);
+    let mut routes = shared(health)?.merge(admin(ready, Arc::new(|| {}))).merge(extra);
+    for service in services {
+        routes = routes.merge(service.routes.clone()).merge(service.http_routes.clone());
+    }
+    listener::serve(listener, routes, listen, life)
+}
+
+/// Every path of a gRPC service goes through the guard, unknown methods too.
+fn guarded(grpc: Routes, grpc_name: &'static str, guard: GuardLayer) -> Router {
+    let service = guard.layer(grpc.prepare().into_axum_router());
+    Router::new().route_service(&format!("/{grpc_name}/{{method}}"), service)
+}
+
+/// What every gRPC port has besides its service: health, and reflection over every descriptor, those of rich error details
+/// among them.
+fn shared(health: HealthServer<impl Health>) -> anyhow::Result<Router> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(protos::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(Routes::new(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .into_axum_router())
+}
+
+fn admin(
+    ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    record_metrics: Arc<dyn Fn() + Send + Sync>,
+) -> Router {
+    let ready = move || async move {
+        if ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    };
+    let metrics = move || async move {
+        record_metrics();
+        telemetry::metrics().run_upkeep();
+        telemetry::metrics().render()
+    };
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+fn watch_readiness(name: &'static str, readiness: Readiness, ready_after: BoxFuture<'static, ()>, life: &Lifecycle) {
+    let draining = life.draining().clone();
+    life.spawn_droppable("readiness", async move {
+        readiness.set(false).await;
+        if draining.run_until_cancelled(ready_after).await.is_some() {
+            readiness.set(true).await;
+            tracing::info!(service = name, "{name} service is ready");
+        }
+        draining.cancelled().await;
+        readiness.set(false).await;
+        std::future::pending::<()>().await;
+    });
+}

@@ -1,0 +1,11 @@
+//! PostgreSQL as Nova uses it: a pool that adds no round trips, transactions, migrations, errors and pages.
+
+mod error;
+mod migrate;
+pub mod page;
+mod pool;
+pub mod request;
+
+pub use error::{Corrupt, Error};
+pub use migrate::{Migrate, migrate, pending};
+pub use pool::{Conn, Pool, PoolConfig, Tx};

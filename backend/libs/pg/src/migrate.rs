@@ -1,0 +1,59 @@
+//! Forward-only migrations, safe when several replicas start at once (sqlx takes an advisory lock).
+
+use sqlx::migrate::Migrator;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use crate::{Error, PoolConfig};
+
+/// What a service does about pending migrations when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrate {
+    /// Apply them.
+    Apply,
+    /// Refuse to start if any is pending.
+    Refuse,
+}
+
+/// Applies what is pending, on a connection of its own without a statement time-out.
+///
+/// # Errors
+/// If the database can't be reached or a migration fails; a failed migration is rolled back.
+pub async fn migrate(config: &PoolConfig, migrator: &Migrator) -> Result<(), Error> {
+    let mut connection = connect(config).await?;
+    migrator.run_direct(None, &mut connection, false).await.map_err(from_migrate)?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// How many migrations wait to be applied.
+///
+/// # Errors
+/// If the database can't be reached.
+pub async fn pending(config: &PoolConfig, migrator: &Migrator) -> Result<usize, Error> {
+    let mut connection = connect(config).await?;
+    let known = sqlx::query_scalar::<_, bool>("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await?;
+    let applied: Vec<i64> = if known {
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(&mut connection).await?
+    } else {
+        vec![]
+    };
+    connection.close().await?;
+    Ok(migrator.iter().filter(|m| !applied.contains(&m.version)).count())
+}
+
+async fn connect(config: &PoolConfig) -> Result<PgConnection, Error> {
+    let options = PoolConfig { pgbouncer: true, ..config.clone() }.connect_options()?;
+    match tokio::time::timeout(config.connect_timeout, options.connect()).await {
+        Ok(connection) => Ok(connection?),
+        Err(_) => Err(Error::Unavailable("connecting took too long".into())),
+    }
+}
+
+fn from_migrate(error: sqlx::migrate::MigrateError) -> Error {
+    match error {
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        other => Error::Statement(sqlx::Error::Migrate(Box::new(other))),
+    }
+}

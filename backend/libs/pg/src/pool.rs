@@ -1,0 +1,281 @@
+//! A pool of sqlx connections that adds no round trips of its own.
+//!
+//! sqlx's pool tests a connection each time it is given back (one round trip and one task a query) and tries again for as
+//! long as a server refuses connections. Here a connection is tested only if some connection has failed since it was
+//! opened, and a database that is down is reported at once. See docs/adr/0003.
+
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
+use log::LevelFilter;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use crate::{Error, request};
+
+/// How the pool connects and what bounds its queries.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// `postgres://user:password@host:port/database`, or with `?host=/socket/folder`.
+    pub url: String,
+    /// Name shown in `pg_stat_activity`.
+    pub application_name: String,
+    /// Most connections open at once.
+    pub max_connections: usize,
+    /// How long a call waits for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a statement may run.
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for a lock.
+    pub lock_timeout: Duration,
+    /// Behind PgBouncer in transaction mode: no prepared statements are kept and no settings are sent at connect.
+    pub pgbouncer: bool,
+}
+
+impl PoolConfig {
+    /// sqlx's options for one connection.
+    ///
+    /// # Errors
+    /// If the address can't be read.
+    pub fn connect_options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        let options = PgConnectOptions::from_str(&self.url)?.application_name(&self.application_name);
+        let options =
+            options.log_statements(LevelFilter::Trace).log_slow_statements(LevelFilter::Warn, Duration::from_secs(1));
+        if self.pgbouncer {
+            return Ok(options.statement_cache_capacity(0));
+        }
+        let ms = |d: Duration| d.as_millis().to_string();
+        Ok(options.statement_cache_capacity(512).options([
+            ("statement_timeout", ms(self.statement_timeout)),
+            ("lock_timeout", ms(self.lock_timeout)),
+            ("idle_in_transaction_session_timeout", ms(self.statement_timeout * 2)),
+            ("client_connection_check_interval", "250".to_owned()),
+            ("timezone", "UTC".to_owned()),
+        ]))
+    }
+}
+
+struct Opened {
+    connection: PgConnection,
+    tested_at: Instant,
+}
+
+/// Microseconds since [`EPOCH`] at which a connection of this process last turned out to be broken; 0 is never.
+static BROKEN_AT: AtomicU64 = AtomicU64::new(0);
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Remembers that a connection broke, so that those opened before are tested before they are used again.
+pub(crate) fn suspect_connections() {
+    BROKEN_AT.fetch_max(since_epoch(Instant::now()), Ordering::Relaxed);
+}
+
+fn since_epoch(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(*EPOCH).as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
+struct Manager {
+    options: PgConnectOptions,
+}
+
+impl managed::Manager for Manager {
+    type Type = Opened;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Opened, sqlx::Error> {
+        let tested_at = Instant::now();
+        let connection = self.options.connect().await?;
+        Ok(Opened { connection, tested_at })
+    }
+
+    async fn recycle(&self, opened: &mut Opened, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        if since_epoch(opened.tested_at) <= BROKEN_AT.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            opened.connection.ping().await.map_err(RecycleError::Backend)?;
+            opened.tested_at = now;
+        }
+        Ok(())
+    }
+}
+
+/// A pool of connections to one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool {
+    connections: managed::Pool<Manager>,
+    config: Arc<PoolConfig>,
+}
+
+impl Pool {
+    /// Makes a pool; connections are opened when they are needed.
+    ///
+    /// # Errors
+    /// If the address can't be read.
+    pub fn new(config: PoolConfig) -> Result<Self, Error> {
+        LazyLock::force(&EPOCH);
+        let manager = Manager { options: config.connect_options()? };
+        let connections = managed::Pool::builder(manager)
+            .max_size(config.max_connections)
+            .wait_timeout(Some(config.acquire_timeout))
+            .create_timeout(Some(config.connect_timeout))
+            .recycle_timeout(Some(config.connect_timeout))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("time-outs have a runtime");
+        Ok(Self { connections, config: Arc::new(config) })
+    }
+
+    /// The configuration that the pool was made with.
+    pub fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// A connection for statements that each commit by themselves.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] at once if the database can't be reached, [`Error::PoolTimeout`] if none became free.
+    pub async fn conn(&self) -> Result<Conn, Error> {
+        let object = match self.connections.get().await {
+            Ok(object) => object,
+            Err(PoolError::Backend(error)) => return Err(error.into()),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => return Err(Error::PoolTimeout),
+            Err(error) => return Err(Error::Unavailable(error.to_string().into())),
+        };
+        Ok(Conn { object: Some(object), in_request: request::is_polling() })
+    }
+
+    /// Opens a transaction; dropping it rolls back.
+    ///
+    /// # Errors
+    /// As [`Self::conn`].
+    pub async fn begin(&self) -> Result<Tx, Error> {
+        let mut conn = self.conn().await?;
+        conn.execute("BEGIN").await?;
+        Ok(Tx { conn: Some(conn) })
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// As [`Self::conn`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        let mut conn = self.conn().await?;
+        Ok(conn.ping().await?)
+    }
+
+    /// Closes every idle connection and refuses new ones.
+    pub fn close(&self) {
+        self.connections.close();
+    }
+
+    /// Writes the pool's fill into the metrics.
+    pub fn record_metrics(&self) {
+        let status = self.connections.status();
+        let name = self.config.application_name.clone();
+        metrics::gauge!("nova_pg_connections_open", "pool" => name.clone()).set(status.size as f64);
+        metrics::gauge!("nova_pg_connections_idle", "pool" => name.clone()).set(status.available as f64);
+        metrics::gauge!("nova_pg_callers_waiting", "pool" => name.clone()).set(status.waiting as f64);
+        metrics::gauge!("nova_pg_connections_max", "pool" => name).set(status.max_size as f64);
+    }
+}
+
+/// A connection out of the pool. It goes back when dropped, unless its call was abandoned: then it is closed.
+pub struct Conn {
+    object: Option<Object<Manager>>,
+    in_request: bool,
+}
+
+impl Conn {
+    fn opened(&self) -> &Opened {
+        self.object.as_ref().expect("the connection is there until drop")
+    }
+
+    /// Closes the connection instead of giving it back.
+    fn discard(&mut self) {
+        if let Some(object) = self.object.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl Deref for Conn {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        &self.opened().connection
+    }
+}
+
+impl DerefMut for Conn {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.object.as_mut().expect("the connection is there until drop").connection
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        let abandoned = self.in_request && !request::is_polling();
+        if abandoned || std::thread::panicking() {
+            self.discard();
+        }
+    }
+}
+
+/// A transaction. It is rolled back when dropped without [`Tx::commit`].
+pub struct Tx {
+    conn: Option<Conn>,
+}
+
+impl Tx {
+    /// Commits.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] leaves open whether the commit took place.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let mut conn = self.conn.take().expect("the connection is there until commit");
+        match conn.execute("COMMIT").await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                conn.discard();
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        self.conn.as_ref().expect("the connection is there until commit")
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.conn.as_mut().expect("the connection is there until commit")
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        let abandoned = conn.in_request && !request::is_polling();
+        if abandoned || std::thread::panicking() {
+            conn.discard();
+        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // Locks are held until the rollback arrives: send it now, not when the connection is used next.
+            conn.in_request = false;
+            runtime.spawn(async move {
+                if conn.execute("ROLLBACK").await.is_err() {
+                    conn.discard();
+                }
+            });
+        } else {
+            conn.discard();
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What goes over the wire: modules generated from proto/services, and the descriptors that reflection and REST are made of.
+
+/// Generated code; the protos hold the documentation.
+macro_rules! package {
+    ($module:ident, $package:literal) => {
+        #[expect(missing_docs, reason = "documented in proto/services")]
+        pub mod $module {
+            /// Version 1 of the API.
+            #[expect(clippy::allow_attributes, reason = "generated")]
+            pub mod v1 {
+                tonic::include_proto!($package);
+            }
+        }
+        impl errors::Reason for $module::v1::ErrorReason {
+            fn name(&self) -> &'static str {
+                self.as_str_name()
+            }
+        }
+    };
+}
+
+package!(auth, "nova.auth.v1");
+package!(user, "nova.user.v1");
+package!(messaging, "nova.messaging.v1");
+
+/// The encoded `FileDescriptorSet` of every file, imports and comments included.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nova.fds.bin"));

@@ -1,0 +1,13 @@
+//! Calls to other services: with the caller's deadline, our own identity, and a bounded number of tries.
+
+mod context;
+mod credentials;
+mod peer;
+mod retry;
+mod token_state;
+
+pub use context::{CallContext, current, scope};
+pub use credentials::Credentials;
+pub use peer::{Peer, PeerChannel, PeerFault};
+pub use retry::{Idempotent, retry};
+pub use token_state::follow_token_state;

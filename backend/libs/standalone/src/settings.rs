@@ -1,0 +1,184 @@
+//! The configuration of a program: one file and one environment for all services.
+
+use std::path::{Path, PathBuf};
+
+use chassis::config::{Fault, Faults, Log, Secret, SecretName, Secrets, ServiceConfig, Source, Validate};
+use clap::Args;
+use serde::de::DeserializeOwned;
+
+use crate::DataFolder;
+
+/// Sections that any program's file may have.
+const SECTIONS: [&str; 5] = ["log", "auth", "user", "messaging", "front_door"];
+
+/// Options that every program takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// Configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE", env = "NOVA_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder for the managed PostgreSQL and for secrets.
+    #[arg(long, global = true, value_name = "DIR", env = "NOVA_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What was configured, with the usual environment variables put in their places.
+pub struct Settings {
+    /// What is logged and how.
+    pub log: Log,
+    /// Where data and secrets are.
+    pub data: DataFolder,
+    source: Source,
+    faults: Vec<Fault>,
+}
+
+impl Settings {
+    /// Reads the file and the environment.
+    ///
+    /// # Errors
+    /// If the file can't be read or there is no place for data; other faults are told by [`Self::finish`].
+    pub fn load(options: &Options) -> anyhow::Result<Self> {
+        let mut source = Source::load(options.config.as_deref())?;
+        usual_names(&mut source, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let mut faults = source.unknown_sections(&SECTIONS);
+        let log = source.section("log", &mut faults);
+        Ok(Self { log, data: DataFolder::at(options.data_dir.as_deref())?, source, faults })
+    }
+
+    /// Reads a section that has no secrets.
+    pub fn section<T: DeserializeOwned + Default + Validate>(&mut self, name: &str) -> T {
+        self.source.section(name, &mut self.faults)
+    }
+
+    /// Reads a service's section. Secrets that are not set are made in the data folder as long as the service can be
+    /// reached from this machine only; otherwise they are faults.
+    pub fn service<C: ServiceConfig>(&mut self) -> C {
+        let mut config: C = self.source.section(C::SECTION, &mut self.faults);
+        let database = config.database_mut();
+        if let Some(url) = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty() && database.url.is_empty()) {
+            database.url = Secret::from(url);
+        }
+        let local = config.listen().host.is_loopback();
+        config.fill_secrets(&mut Filler { local, data: &self.data, faults: &mut self.faults });
+        config
+    }
+
+    /// Notes a fault found elsewhere.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Tells all faults that were found.
+    ///
+    /// # Errors
+    /// If there are any.
+    pub fn finish(&mut self) -> Result<(), Faults> {
+        if self.faults.is_empty() { Ok(()) } else { Err(Faults(std::mem::take(&mut self.faults))) }
+    }
+
+    /// The folder that programs of the managed PostgreSQL and secrets are in.
+    pub fn data_path(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+struct Filler<'a> {
+    local: bool,
+    data: &'a DataFolder,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Secrets for Filler<'_> {
+    fn get(&mut self, key: &str, name: SecretName) -> Secret {
+        if !self.local {
+            let problem = match name {
+                SecretName::MasterKey => {
+                    "is not set: 32 bytes in base64, such as `openssl rand -base64 32` prints; keep it with your backups"
+                }
+                SecretName::ServiceSecret => {
+                    "is not set: the secret that Nova's services know each other by, the same in each of them"
+                }
+            };
+            self.faults.push(Fault::new(key, problem));
+            return Secret::default();
+        }
+        match self.data.secret(name) {
+            Ok(secret) => secret,
+            Err(error) => {
+                self.faults.push(Fault::new(key, format!("{error:#}")));
+                Secret::default()
+            }
+        }
+    }
+}
+
+/// Environment variables by names that other programs use too.
+fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
+    let services = ["auth", "user", "messaging"];
+    if let Some(filter) = variable("RUST_LOG") {
+        source.set_default("log.filter", filter);
+    }
+    for (name, keys) in [
+        ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key"][..]),
+        ("JWT_PRIVATE_KEY_PEM", &["auth.tokens.private_key_pem"]),
+        ("AUTH_SERVICE_GRPC_URL", &["auth.peers.auth_url", "user.peers.auth_url", "messaging.peers.auth_url"]),
+        ("USER_SERVICE_GRPC_URL", &["auth.peers.user_url", "messaging.peers.user_url"]),
+        ("MESSAGING_SERVICE_GRPC_URL", &["user.peers.messaging_url"]),
+    ] {
+        if let Some(value) = variable(name) {
+            for key in keys {
+                source.set_default(key, value.clone());
+            }
+        }
+    }
+    if let Some(seconds) = variable("GRPC_REQUEST_TIMEOUT_SECS") {
+        for service in services {
+            source.set_default(&format!("{service}.listen.request_timeout"), format!("{seconds}s"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_names_yield_to_novas_own() {
+        let own = [("NOVA_LOG__FILTER".to_owned(), "warn".to_owned())];
+        let mut source = Source::from_parts("", "", own).expect("valid");
+        usual_names(&mut source, |name| {
+            Some(
+                match name {
+                    "RUST_LOG" => "debug",
+                    "GRPC_REQUEST_TIMEOUT_SECS" => "3",
+                    _ => return None,
+                }
+                .to_owned(),
+            )
+        });
+        let mut faults = vec![];
+        let log: Log = source.section("log", &mut faults);
+        assert_eq!((log.filter.as_str(), faults.len()), ("warn", 0));
+        assert!(source.is_set("user.listen.request_timeout"));
+    }
+
+    #[test]
+    fn a_misspelt_section_is_named() {
+        let source = Source::from_parts("[messagin]\nx = 1", "f", []).expect("valid");
+        assert_eq!(source.unknown_sections(&SECTIONS)[0].key, "messagin");
+    }
+
+    #[derive(Default, serde::Deserialize)]
+    struct Empty {}
+    impl Validate for Empty {
+        fn validate(&self, _: &str, _: &mut Vec<Fault>) {}
+    }
+
+    #[test]
+    fn a_section_that_is_missing_is_its_default() {
+        let source = Source::default();
+        let mut faults = vec![];
+        let _: Empty = source.section("nothing", &mut faults);
+        assert!(faults.is_empty());
+    }
+}

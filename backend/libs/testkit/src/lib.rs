@@ -1,0 +1,27 @@
+//! What tests start instead of mocking: a private PostgreSQL, a database for each test, tokens, a proxy that cuts connections.
+//!
+//! Nothing has to be set up by hand. `NOVA_TEST_PG` (a `postgres://` address whose user may create databases) makes tests
+//! use a server that runs already; otherwise each test process starts its own with the programs found on the machine.
+
+mod client;
+mod database;
+mod eventually;
+mod proxy;
+mod status;
+mod tokens;
+
+pub use client::{As, Authorized, channel};
+pub use database::TestDatabase;
+pub use eventually::eventually;
+pub use proxy::{ChaosProxy, Upstream};
+pub use status::{assert_reason, check_status};
+pub use tokens::{AUDIENCE, ISSUER, Tokens};
+
+use chrono::{DateTime, Utc};
+use clock::{Clock, MockClock};
+
+/// A clock that stands at noon of a fixed day until it is moved.
+pub fn mock_clock() -> (Clock, MockClock) {
+    let noon: DateTime<Utc> = "2026-06-01T12:00:00Z".parse().expect("a valid time");
+    Clock::mock(noon)
+}
