@@ -1,6 +1,7 @@
 //! The one layer that every call passes, whatever the transport: identity, deadline, overload, panics, ids, logs, metrics.
 //!
-//! One boxed future a call; nothing else is allocated on the good path but what the caller's identity needs.
+//! The whole request is read before a slot is taken: slots are for work, not for waiting until a client has sent what it
+//! wants. Nova's own services have slots of their own, so that strangers can't keep revocations from spreading.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -15,6 +16,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use metrics::{Counter, Histogram, counter, histogram};
 use pg::request::InRequest;
 use rpc::CallContext;
@@ -25,8 +27,13 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use crate::config::Listen;
+
+/// How long a client may take to send a request.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Compression flag and length, before each message.
+const GRPC_FRAME_HEADER: usize = 5;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const MAX_REQUEST_ID: usize = 64;
 
 /// Puts a [`Guard`] in front of a gRPC service's routes.
 #[derive(Clone)]
@@ -37,7 +44,9 @@ struct Rules {
     methods: HashMap<String, Method>,
     verifier: Arc<Verifier>,
     slots: Arc<Semaphore>,
+    service_slots: Arc<Semaphore>,
     timeout: Duration,
+    max_request_bytes: usize,
 }
 
 struct Method {
@@ -54,8 +63,7 @@ impl GuardLayer {
         domain: &'static str,
         table: AccessTable,
         verifier: Arc<Verifier>,
-        max_in_flight: usize,
-        timeout: Duration,
+        listen: &Listen,
     ) -> Self {
         let method = |&(name, access): &(&'static str, Access)| {
             let outcome = |code: usize| {
@@ -74,8 +82,10 @@ impl GuardLayer {
             domain,
             methods: table.iter().map(method).collect(),
             verifier,
-            slots: Arc::new(Semaphore::new(max_in_flight)),
-            timeout,
+            slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
+            service_slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
+            timeout: listen.request_timeout,
+            max_request_bytes: listen.max_request_bytes,
         }))
     }
 }
@@ -101,6 +111,8 @@ enum Refusal {
     Denied(#[from] Denied),
     #[error("the service has more calls than it takes on")]
     Overloaded,
+    #[error("the request is larger than {0} bytes")]
+    TooLarge(usize),
     #[error("the deadline passed before the answer was known")]
     DeadlineExceeded,
     #[error("there is no such RPC")]
@@ -114,6 +126,7 @@ impl Classify for Refusal {
         match self {
             Self::Denied(denied) => denied.class(),
             Self::Overloaded => Class::limited(common::OVERLOADED, Duration::from_millis(500)),
+            Self::TooLarge(_) => Class::new(Kind::Invalid, common::MESSAGE_TOO_LARGE),
             Self::DeadlineExceeded => Class::timeout(),
             Self::Unimplemented => Class::new(Kind::Invalid, common::UNIMPLEMENTED),
             Self::Panicked => Class::internal(),
@@ -149,7 +162,7 @@ impl Rules {
         S::Future: Send,
     {
         let started = Instant::now();
-        let id = request_id(request.headers());
+        let id = rpc::request_id(request.headers());
         let Some(method) = self.methods.get(request.uri().path()) else {
             let status = status_of(self.domain, &Refusal::Unimplemented);
             return with_id(
@@ -160,7 +173,8 @@ impl Rules {
         };
         let timeout = grpc_timeout(request.headers()).map_or(self.timeout, |asked| asked.min(self.timeout));
         let traceparent = traceparent(request.headers());
-        let span = tracing::info_span!(
+        // Of the highest level, so that a warning has its request id whatever the filter lets through.
+        let span = tracing::error_span!(
             "rpc",
             method = method.name,
             request_id = &*id,
@@ -195,13 +209,29 @@ impl Rules {
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Send,
         S::Future: Send,
     {
-        let _slot: OwnedSemaphorePermit =
-            Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
-        if let Some(caller) = self.caller(method.access, request.headers()).await? {
+        request = self.received(request).await?;
+        let caller = self.caller(method.access, request.headers()).await?;
+        let of_service = caller.as_ref().is_some_and(authn::Caller::is_service);
+        let slots = if of_service { &self.service_slots } else { &self.slots };
+        let _slot: OwnedSemaphorePermit = Arc::clone(slots).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
+        if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
         let Ok(response) = inner.call(request).await;
         Ok(response)
+    }
+
+    /// The request with its whole body. Every RPC of Nova's takes one message, so there is an end to wait for.
+    async fn received(&self, request: Request<Body>) -> Result<Request<Body>, Refusal> {
+        let (parts, body) = request.into_parts();
+        let limited = Limited::new(body, self.max_request_bytes + GRPC_FRAME_HEADER);
+        let bytes = match tokio::time::timeout(RECEIVE_TIMEOUT, limited.collect()).await {
+            Ok(Ok(collected)) => collected.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge(self.max_request_bytes)),
+            // The client has left, or sends too slowly to be waited for.
+            Ok(Err(_)) | Err(_) => return Err(Refusal::DeadlineExceeded),
+        };
+        Ok(Request::from_parts(parts, Body::from(bytes)))
     }
 
     async fn caller(&self, access: Access, headers: &HeaderMap) -> Result<Option<authn::Caller>, Denied> {
@@ -231,8 +261,9 @@ impl Rules {
             return response;
         }
         let Some(status) = Status::from_header_map(headers) else { return response };
+        let unreadable = || ["decode", "decompress"].iter().any(|word| status.message().contains(word));
         let (code, reason) = match status.code() {
-            Code::Internal if status.message().contains("decode") => (Code::InvalidArgument, common::INVALID_ARGUMENT),
+            Code::Internal if unreadable() => (Code::InvalidArgument, common::INVALID_ARGUMENT),
             Code::InvalidArgument => (Code::InvalidArgument, common::INVALID_ARGUMENT),
             Code::OutOfRange | Code::ResourceExhausted => (Code::InvalidArgument, common::MESSAGE_TOO_LARGE),
             Code::Unimplemented => (Code::Unimplemented, common::UNIMPLEMENTED),
@@ -254,20 +285,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
     let value = value.to_str().map_err(|_| Denied::TokenInvalid)?;
     let (scheme, token) = value.split_once(' ').ok_or(Denied::TokenInvalid)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(Denied::TokenInvalid) }
-}
-
-/// The caller's own id for the call if it is harmless, else a new one.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let given = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
-    let harmless = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= MAX_REQUEST_ID
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    match given.filter(harmless) {
-        Some(id) => id.into(),
-        None => uuid::Uuid::now_v7().simple().to_string().into(),
-    }
 }
 
 fn with_id<B>(mut response: Response<B>, id: &str) -> Response<B> {

@@ -1,10 +1,12 @@
 //! What every Nova process does, whatever it serves: configuration, telemetry, listeners, health, and a clean start and stop.
 
 pub mod config;
+mod grpc_web;
 mod guard;
 mod health;
 mod lifecycle;
 mod listener;
+mod needs;
 mod service;
 pub mod telemetry;
 
@@ -12,4 +14,5 @@ pub use guard::{Guard, GuardLayer};
 pub use health::Readiness;
 pub use lifecycle::{Lifecycle, exit_code};
 pub use listener::bind;
+pub use needs::{both_answer, open_database, verifier};
 pub use service::{ContactHook, Running, Service, Wiring, front_door};

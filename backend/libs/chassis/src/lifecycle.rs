@@ -17,6 +17,7 @@ struct Inner {
     clock: Clock,
     draining: CancellationToken,
     stop: CancellationToken,
+    hurry: CancellationToken,
     listeners: TaskTracker,
     workers: TaskTracker,
     failure: Mutex<Option<anyhow::Error>>,
@@ -25,10 +26,12 @@ struct Inner {
 impl Lifecycle {
     /// A life that takes its time from `clock`.
     pub fn new(clock: Clock) -> Self {
+        crate::telemetry::metrics(); // counters made before the recorder would count nowhere
         Self(Arc::new(Inner {
             clock,
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
+            hurry: CancellationToken::new(),
             listeners: TaskTracker::new(),
             workers: TaskTracker::new(),
             failure: Mutex::default(),
@@ -57,10 +60,10 @@ impl Lifecycle {
         self.0.workers.spawn(async move {
             // Tasks of a worker that panics end here too.
             let ended = tokio::spawn(worker).await;
-            if life.0.stop.is_cancelled() {
-                return;
-            }
             let cause = match ended {
+                // While draining, what feeds a worker may go away before the worker is told to stop.
+                Ok(Ok(())) if life.0.draining.is_cancelled() => return,
+                _ if life.0.stop.is_cancelled() => return,
                 Ok(Ok(())) => anyhow::anyhow!("worker {name} ended before its time"),
                 Ok(Err(error)) => error.context(format!("worker {name} failed")),
                 Err(panic) => anyhow::Error::new(panic).context(format!("worker {name} panicked")),
@@ -94,23 +97,47 @@ impl Lifecycle {
         self.0.draining.cancel();
     }
 
-    /// Waits for SIGTERM, SIGINT or a failure, then stops: calls under way end, new ones are refused, workers finish. A
-    /// second signal ends the wait at once.
+    /// From now on SIGTERM and SIGINT ask for the end; a second one asks for it at once. To be called first, so that a
+    /// start can be interrupted too.
     ///
     /// # Errors
-    /// What made the process stop, if it was no signal.
-    pub async fn run(&self) -> anyhow::Result<()> {
+    /// If the process can't listen for signals.
+    pub fn listen_for_signals(&self) -> std::io::Result<()> {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let name = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-            () = self.0.draining.cancelled() => "a fault",
-        };
-        tracing::info!("stopping after {name}: calls under way are finished");
-        tokio::select! {
-            () = self.stop() => {}
-            _ = term.recv() => tracing::warn!("second signal: stopping at once"),
-            _ = int.recv() => tracing::warn!("second signal: stopping at once"),
+        let life = self.clone();
+        tokio::spawn(async move {
+            for asked in [&life.0.draining, &life.0.hurry] {
+                let name = tokio::select! {
+                    _ = term.recv() => "SIGTERM",
+                    _ = int.recv() => "SIGINT",
+                };
+                tracing::info!("{name}: stopping");
+                asked.cancel();
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits for a start, unless the end is asked for before it is done. A start that fails stops the process.
+    pub async fn start<T>(&self, start: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+        match self.0.draining.run_until_cancelled(start).await? {
+            Ok(started) => Some(started),
+            Err(error) => {
+                self.fail(error);
+                None
+            }
+        }
+    }
+
+    /// Waits until the end is asked for or something fails, then stops: calls under way end, new ones are refused, workers
+    /// finish. A second signal ends the wait at once.
+    ///
+    /// # Errors
+    /// What made the process stop, if nobody asked for it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        self.0.draining.cancelled().await;
+        if self.0.hurry.run_until_cancelled(self.stop()).await.is_none() {
+            tracing::warn!("stopping at once, calls under way are cut off");
         }
         match self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(cause) => Err(cause),

@@ -16,6 +16,12 @@ use crate::config::Listen;
 
 /// Calls at once on one connection; more wait for a stream.
 const MAX_CONCURRENT_STREAMS: u32 = 1024;
+/// Bytes that a connection may send ahead of their being read. h2 also derives from it how many small DATA frames may wait
+/// (half the window, each frame counting for up to 256 bytes; beyond that it closes the connection): enough for
+/// [`MAX_CONCURRENT_STREAMS`] small requests at once, which the 64 KiB that an adaptive window begins with are not.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The same for one call.
+const STREAM_WINDOW: u32 = 256 * 1024;
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
@@ -59,7 +65,8 @@ pub(crate) fn serve(
         server
             .http2()
             .timer(TokioTimer::new())
-            .adaptive_window(true)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW)
             .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
             .max_header_list_size(MAX_HEADER_BYTES)
             .keep_alive_interval(KEEP_ALIVE_EVERY)

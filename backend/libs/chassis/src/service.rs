@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use authn::{AccessTable, Verifier};
+use authn::{Access, AccessTable, Verifier};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -15,6 +15,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Layer;
 
 use crate::config::Listen;
+use crate::grpc_web::BothWays;
 use crate::{GuardLayer, Lifecycle, Readiness, bind, health, listener, telemetry};
 
 /// What services in one process share instead of asking each other over the network.
@@ -23,11 +24,12 @@ pub struct Wiring {
     /// Checks tokens; made and fed by the auth service. Absent: the service makes its own and follows the auth service.
     pub verifier: Option<Arc<Verifier>>,
     /// Called by the user service when it may have changed who may write to whom (one user, and maybe the other side).
+    /// When it resolves, nothing is written any more because of what was known before.
     pub on_contact_change: Option<ContactHook>,
 }
 
 /// See [`Wiring::on_contact_change`].
-pub type ContactHook = Arc<dyn Fn(UserId, Option<UserId>) + Send + Sync>;
+pub type ContactHook = Arc<dyn Fn(UserId, Option<UserId>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A service that is ready to be started.
 pub struct Service {
@@ -43,7 +45,7 @@ pub struct Service {
     pub verifier: Arc<Verifier>,
     /// The generated gRPC service.
     pub grpc: Routes,
-    /// What the HTTP port serves besides `/livez`, `/readyz` and `/metrics`.
+    /// What the HTTP port serves besides the API, its description, `/livez`, `/readyz` and `/metrics`.
     pub http: Router,
     /// Resolves when everything that is needed has answered once.
     pub ready_after: BoxFuture<'static, ()>,
@@ -59,10 +61,12 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// Where HTTP is served.
     pub http: SocketAddr,
-    /// The guarded gRPC routes, for a front door that serves several services on one port.
+    /// The guarded gRPC and gRPC-Web routes, for a front door that serves several services on one port.
     pub routes: Router,
-    /// The HTTP routes that are this service's own.
+    /// The HTTP routes that are this service's own, REST among them.
     pub http_routes: Router,
+    /// What its part of an OpenAPI document is made of.
+    pub described: rest::Described,
     /// Whether it can answer.
     pub readiness: Readiness,
 }
@@ -73,34 +77,37 @@ impl Service {
     /// # Errors
     /// If a port can't be taken.
     pub async fn start(self, listen: &Listen, life: &Lifecycle) -> anyhow::Result<Running> {
-        telemetry::metrics(); // counters made before the recorder would count nowhere
         let key = |port: &str| format!("NOVA_{}__LISTEN__{port}", self.name.to_uppercase());
         let grpc_listener = bind(listen.grpc(), &key("GRPC_PORT")).await?;
         let http_listener = bind(listen.http(), &key("HTTP_PORT")).await?;
 
-        let guard = GuardLayer::new(
-            self.grpc_name,
-            self.domain,
-            self.access,
-            Arc::clone(&self.verifier),
-            listen.max_calls_in_flight,
-            listen.request_timeout,
-        );
+        let guard = GuardLayer::new(self.grpc_name, self.domain, self.access, Arc::clone(&self.verifier), listen);
         let (readiness, health) = Readiness::new(self.grpc_name);
-        let routes = guarded(self.grpc, self.grpc_name, guard);
-        let ready = readiness.clone();
-        let http = admin(move || ready.is_ready(), self.record_metrics).merge(self.http.clone());
+        let (direct, routes) = guarded(self.grpc, self.grpc_name, guard);
+        let limits = rest::Limits { body_bytes: listen.max_request_bytes, body_time: listen.request_timeout };
+        let http_routes = rest::routes(self.grpc_name, direct, limits)?.merge(self.http);
+        let described = described(self.grpc_name, self.access);
 
-        let grpc = listener::serve(grpc_listener, routes.clone().merge(shared(health)?), listen, life)?;
-        let http_address = listener::serve(http_listener, http, listen, life)?;
-        tracing::info!(service = self.name, %grpc, http = %http_address, "{} service listens: gRPC {grpc}, HTTP {http_address}", self.name);
+        let ready = readiness.clone();
+        let http = probes(move || ready.is_ready())
+            .merge(metrics(self.record_metrics))
+            .merge(rest::docs(std::slice::from_ref(&described))?)
+            .merge(http_routes.clone());
+        let grpc = routes.clone().merge(shared(health)?);
+        let http = on_one_port(grpc.clone(), http, listen)?;
+        let grpc = on_one_port(grpc, Router::new(), listen)?;
+        let grpc = listener::serve(grpc_listener, grpc, listen, life)?;
+        let http = listener::serve(http_listener, http, listen, life)?;
+        tracing::info!(service = self.name, %grpc, %http, "{} service listens: gRPC {grpc}, HTTP {http}", self.name);
 
         watch_readiness(self.name, readiness.clone(), self.ready_after, life);
-        Ok(Running { name: self.name, grpc, http: http_address, routes, http_routes: self.http, readiness })
+        life.spawn_droppable("metrics upkeep", telemetry::upkeep());
+        Ok(Running { name: self.name, grpc, http, routes, http_routes, described, readiness })
     }
 }
 
-/// Serves several services on one port: gRPC, their HTTP routes, health, reflection, and whatever else the process shows.
+/// Serves several services on one port: REST, gRPC, gRPC-Web, their other HTTP routes, health, reflection, and whatever else
+/// the process shows.
 ///
 /// # Errors
 /// If the reflection service can't be made.
@@ -114,17 +121,40 @@ pub fn front_door(
     let parts: Vec<_> = services.iter().map(|service| service.readiness.clone()).collect();
     let health = health::combined(parts.clone(), life);
     let ready = move || parts.iter().all(Readiness::is_ready);
-    let mut routes = shared(health)?.merge(admin(ready, Arc::new(|| {}))).merge(extra);
+    let described: Vec<_> = services.iter().map(|service| service.described.clone()).collect();
+    let mut grpc = shared(health)?;
+    let mut http = probes(ready).merge(rest::docs(&described)?).merge(extra);
     for service in services {
-        routes = routes.merge(service.routes.clone()).merge(service.http_routes.clone());
+        grpc = grpc.merge(service.routes.clone());
+        http = http.merge(service.http_routes.clone());
     }
-    listener::serve(listener, routes, listen, life)
+    listener::serve(listener, on_one_port(grpc, http, listen)?, listen, life)
 }
 
-/// Every path of a gRPC service goes through the guard, unknown methods too.
-fn guarded(grpc: Routes, grpc_name: &'static str, guard: GuardLayer) -> Router {
+/// Everything that a port serves. Only HTTP's routes pass HTTP's layers: gRPC has its own compression and errors.
+fn on_one_port(grpc: Router, http: Router, listen: &Listen) -> anyhow::Result<Router> {
+    let routes = grpc.merge(rest::gate(http)).fallback(rest::not_found);
+    let origins =
+        rest::Origins::parse(&listen.cors_origins).map_err(|origin| anyhow::anyhow!("{origin:?} is no origin"))?;
+    Ok(match origins {
+        Some(origins) => rest::cors(routes, origins),
+        None => routes,
+    })
+}
+
+/// Every path of a gRPC service goes through the guard, unknown methods too: as calls in this process make them, and as they
+/// come over the network, where browsers speak gRPC-Web.
+fn guarded(grpc: Routes, grpc_name: &'static str, guard: GuardLayer) -> (Router, Router) {
     let service = guard.layer(grpc.prepare().into_axum_router());
-    Router::new().route_service(&format!("/{grpc_name}/{{method}}"), service)
+    let path = format!("/{grpc_name}/{{method}}");
+    let direct = Router::new().route_service(&path, service.clone());
+    let routes = Router::new().route_service(&path, BothWays::new(service, direct.clone()));
+    (direct, routes)
+}
+
+fn described(grpc_name: &str, access: AccessTable) -> rest::Described {
+    let public = access.iter().filter(|(_, access)| *access == Access::Public);
+    rest::Described { service: grpc_name.to_owned(), public: public.map(|(rpc, _)| (*rpc).to_owned()).collect() }
 }
 
 /// What every gRPC port has besides its service: health, and reflection over every descriptor, those of rich error details
@@ -142,22 +172,21 @@ fn shared(health: HealthServer<impl Health>) -> anyhow::Result<Router> {
         .into_axum_router())
 }
 
-fn admin(
-    ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    record_metrics: Arc<dyn Fn() + Send + Sync>,
-) -> Router {
+/// `/livez` and `/readyz`.
+fn probes(ready: impl Fn() -> bool + Clone + Send + Sync + 'static) -> Router {
     let ready = move || async move {
         if ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
     };
-    let metrics = move || async move {
-        record_metrics();
-        telemetry::metrics().run_upkeep();
+    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+}
+
+/// `/metrics`, for a service's own HTTP port only: they are no business of who comes through the front door.
+fn metrics(record: Arc<dyn Fn() + Send + Sync>) -> Router {
+    let render = move || async move {
+        record();
         telemetry::metrics().render()
     };
-    Router::new()
-        .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    Router::new().route("/metrics", get(render))
 }
 
 fn watch_readiness(name: &'static str, readiness: Readiness, ready_after: BoxFuture<'static, ()>, life: &Lifecycle) {

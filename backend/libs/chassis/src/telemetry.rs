@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::Targets;
@@ -33,6 +34,18 @@ pub fn init(log: &Log) {
     } else {
         registry.with(layer.compact().with_ansi(std::io::stderr().is_terminal())).try_init()
     };
+}
+
+/// How often samples are folded into their buckets.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Keeps the samples of histograms from piling up where nobody reads the metrics. Runs for ever.
+pub(crate) async fn upkeep() {
+    let mut ticks = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        metrics().run_upkeep();
+    }
 }
 
 /// The process's metrics, in Prometheus' text form.

@@ -7,5 +7,7 @@ mod pool;
 pub mod request;
 
 pub use error::{Corrupt, Error};
-pub use migrate::{Migrate, migrate, pending};
+pub use migrate::{migrate, pending};
+pub use sqlx::migrate::Migrator;
+
 pub use pool::{Conn, Pool, PoolConfig, Tx};

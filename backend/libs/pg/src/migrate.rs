@@ -5,15 +5,6 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::{Error, PoolConfig};
 
-/// What a service does about pending migrations when it starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Migrate {
-    /// Apply them.
-    Apply,
-    /// Refuse to start if any is pending.
-    Refuse,
-}
-
 /// Applies what is pending, on a connection of its own without a statement time-out.
 ///
 /// # Errors

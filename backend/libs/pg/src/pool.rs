@@ -57,6 +57,8 @@ impl PoolConfig {
             ("lock_timeout", ms(self.lock_timeout)),
             ("idle_in_transaction_session_timeout", ms(self.statement_timeout * 2)),
             ("client_connection_check_interval", "250".to_owned()),
+            // compiling a plan costs more than any of our statements
+            ("jit", "off".to_owned()),
             ("timezone", "UTC".to_owned()),
         ]))
     }
@@ -168,11 +170,6 @@ impl Pool {
         Ok(conn.ping().await?)
     }
 
-    /// Closes every idle connection and refuses new ones.
-    pub fn close(&self) {
-        self.connections.close();
-    }
-
     /// Writes the pool's fill into the metrics.
     pub fn record_metrics(&self) {
         let status = self.connections.status();
@@ -195,7 +192,13 @@ impl Conn {
         self.object.as_ref().expect("the connection is there until drop")
     }
 
-    /// Closes the connection instead of giving it back.
+    /// Closes the connection instead of giving it back: it did not answer in time, or it is in an unknown state. Others
+    /// that were opened before are tested before they are used again.
+    pub fn abandon(mut self) {
+        self.discard();
+        suspect_connections();
+    }
+
     fn discard(&mut self) {
         if let Some(object) = self.object.take() {
             drop(Object::take(object));
@@ -221,6 +224,7 @@ impl Drop for Conn {
         let abandoned = self.in_request && !request::is_polling();
         if abandoned || std::thread::panicking() {
             self.discard();
+            suspect_connections();
         }
     }
 }

@@ -5,6 +5,10 @@
 //! (`client_connection_check_interval`) and cancels the query. To tell this drop from an ordinary one, the outermost layer
 //! polls the call inside [`InRequest`]; a connection that was taken inside a call but is dropped outside of its polling
 //! has been abandoned.
+//!
+//! A worker that bounds its steps by a time-out polls each inside [`InRequest`] too: `timeout(limit, InRequest::new(step))`.
+//! What a step that took too long leaves behind is closed then. It must not be done inside a call: there the step would be
+//! dropped while the call is polled, and its connections would be pooled in the middle of a query.
 
 use std::cell::Cell;
 use std::pin::Pin;

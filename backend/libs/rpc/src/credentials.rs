@@ -35,6 +35,7 @@ enum Issuer {
 struct Token {
     header: MetadataValue<Ascii>,
     renew_at: Instant,
+    expires_at: Instant,
 }
 
 impl Credentials {
@@ -55,10 +56,12 @@ impl Credentials {
         if let Some(token) = token.as_ref().filter(|t| t.renew_at > Instant::now()) {
             return Ok(token.header.clone());
         }
-        let fresh = self.issue().await?;
-        let header = fresh.header.clone();
-        *token = Some(fresh);
-        Ok(header)
+        match (self.issue().await, token.as_ref()) {
+            (Ok(fresh), _) => Ok(token.insert(fresh).header.clone()),
+            // The auth service may be back before the old one ends.
+            (Err(_), Some(old)) if old.expires_at > Instant::now() => Ok(old.header.clone()),
+            (Err(status), _) => Err(status),
+        }
     }
 
     /// Forgets a token that a peer has refused.
@@ -77,8 +80,9 @@ impl Credentials {
         let mut header = MetadataValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Status::unavailable("the auth service gave a token that is no header value"))?;
         header.set_sensitive(true);
-        let renew_in = life.checked_sub(RENEW_BEFORE).unwrap_or(life / 2);
-        Ok(Token { header, renew_at: Instant::now() + renew_in })
+        let now = Instant::now();
+        let renew_in = life.saturating_sub(RENEW_BEFORE).max(life / 2);
+        Ok(Token { header, renew_at: now + renew_in, expires_at: now + life })
     }
 }
 

@@ -4,6 +4,7 @@
 //! random nonce becomes a risk. The associated data binds a sealed value to its row, so that it can't be moved to another.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -75,6 +76,23 @@ impl MasterKey {
         Ok(text)
     }
 
+    /// A key for another purpose (HKDF-SHA256, RFC 5869): it tells nothing of the master key or of other purposes' keys.
+    pub fn derive(&self, purpose: &[u8]) -> Zeroizing<[u8; 32]> {
+        struct Length;
+        impl KeyType for Length {
+            fn len(&self) -> usize {
+                32
+            }
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        // The master key is random already, so it needs no extraction step.
+        let expanded = Prk::new_less_safe(HKDF_SHA256, self.0.as_slice())
+            .expand(&[purpose], Length)
+            .map(|okm| okm.fill(key.as_mut_slice()));
+        expanded.and_then(|filled| filled).expect("32 bytes are within what HKDF gives");
+        key
+    }
+
     fn cipher(&self) -> RandomizedNonceKey {
         RandomizedNonceKey::new(&AES_256_GCM, self.0.as_slice()).expect("the key has the cipher's length")
     }
@@ -97,5 +115,14 @@ mod tests {
         assert!(key.open(b"totp:1", &damaged).is_err());
         assert!(key.open(b"totp:1", b"short").is_err());
         assert!(MasterKey::from_base64("c2hvcnQ=").is_err());
+    }
+
+    #[test]
+    fn derived_keys_differ_by_master_key_and_purpose() {
+        let (one, other) = (MasterKey::generate_base64(), MasterKey::generate_base64());
+        let key = |text: &str| MasterKey::from_base64(text).expect("valid");
+        assert_eq!(key(&one).derive(b"a"), key(&one).derive(b"a"));
+        assert_ne!(key(&one).derive(b"a"), key(&one).derive(b"b"));
+        assert_ne!(key(&one).derive(b"a"), key(&other).derive(b"a"));
     }
 }

@@ -41,11 +41,12 @@ impl DataFolder {
     /// # Errors
     /// With a sentence that says what to do if the folder can't be used.
     pub fn secret(&self, name: SecretName) -> anyhow::Result<Secret> {
-        let file_name = match name {
-            SecretName::MasterKey => "master.key",
-            SecretName::ServiceSecret => "service.secret",
-        };
-        self.secret_file(file_name)
+        self.secret_file(file_name(name))
+    }
+
+    /// Where the secret of this name is, or will be.
+    pub fn secret_path(&self, name: SecretName) -> PathBuf {
+        self.0.join("secrets").join(file_name(name))
     }
 
     /// The secret in the file `file_name` of the secrets folder.
@@ -95,6 +96,13 @@ impl DataFolder {
             "the data folder {} {problem}: run nova as its owner, or set NOVA_DATA_DIR to another folder",
             self.0.display()
         )
+    }
+}
+
+fn file_name(name: SecretName) -> &'static str {
+    match name {
+        SecretName::MasterKey => "master.key",
+        SecretName::ServiceSecret => "service.secret",
     }
 }
 

@@ -4,9 +4,11 @@
 mod data_folder;
 mod postgres;
 mod program;
+mod server;
 mod settings;
 
 pub use data_folder::DataFolder;
 pub use postgres::{DATABASES, Postgres};
 pub use program::run_service;
-pub use settings::{Options, Settings};
+pub use server::database_on_server;
+pub use settings::{Options, Settings, Use};

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use chassis::config::ServiceConfig;
-use chassis::{Lifecycle, Running, Wiring, telemetry};
+use chassis::{Lifecycle, Running, Wiring};
 use clap::{Parser, Subcommand};
 use clock::Clock;
 use sqlx::migrate::Migrator;
 
-use crate::{Options, Postgres, Settings};
+use crate::{Options, Postgres, Settings, Use, database_on_server};
 
 #[derive(Parser)]
 #[command(version)]
@@ -56,51 +56,57 @@ where
     C: ServiceConfig,
     Fut: Future<Output = anyhow::Result<Running>>,
 {
-    let mut settings = Settings::load(&cli.options)?;
-    telemetry::init(&settings.log);
-    let mut config: C = settings.service();
-    settings.finish()?;
     let command = cli.command.unwrap_or(Command::Serve { no_migrate: false });
+    let purpose = match command {
+        Command::Serve { .. } | Command::Migrate => Use::Work,
+        Command::CheckConfig | Command::Config => Use::Look,
+    };
+    let mut settings = Settings::load(&cli.options, purpose)?;
+    let config: C = settings.service();
+    settings.finish()?;
     match command {
-        Command::CheckConfig => {
-            println!("the configuration is usable");
-            return Ok(());
-        }
+        Command::CheckConfig => println!("the configuration is usable"),
         Command::Config => {
             let mut root = toml::Table::new();
             root.insert(C::SECTION.to_owned(), toml::Value::try_from(&config)?);
             print!("{}", toml::to_string(&root)?);
-            return Ok(());
         }
-        Command::Serve { .. } | Command::Migrate => {}
-    }
-
-    let managed = match config.database_mut().url.is_empty() {
-        true => Some(Postgres::open(&settings.data).await?),
-        false => None,
-    };
-    if let Some(postgres) = &managed {
-        config.database_mut().url = postgres.url(C::DATABASE).into();
-    }
-    if let Command::Serve { no_migrate } = command {
-        config.database_mut().migrate &= !no_migrate;
-        let life = Lifecycle::new(Clock::system());
-        if let Some(postgres) = &managed {
-            postgres.watch(&life);
+        Command::Serve { no_migrate } => {
+            let life = Lifecycle::new(Clock::system());
+            life.listen_for_signals()?;
+            let (mut config, managed) = with_database(config, &settings).await?;
+            config.database_mut().migrate &= !no_migrate;
+            if let Some(postgres) = &managed {
+                postgres.watch(&life);
+            }
+            life.start(start(config, life.clone(), Wiring::default())).await;
+            let ended = life.run().await;
+            stop(managed).await;
+            ended?;
         }
-        if let Err(error) = start(config, life.clone(), Wiring::default()).await {
-            life.fail(error);
+        Command::Migrate => {
+            let (mut config, managed) = with_database(config, &settings).await?;
+            let migrated = pg::migrate(&config.database_mut().pool_config(C::SECTION), migrator).await;
+            stop(managed).await;
+            migrated?;
+            println!("the database is up to date");
         }
-        let ended = life.run().await;
-        stop(managed).await;
-        return ended;
     }
-    let pool = config.database_mut().pool_config(C::SECTION);
-    let migrated = pg::migrate(&pool, migrator).await;
-    stop(managed).await;
-    migrated?;
-    println!("the database is up to date");
     Ok(())
+}
+
+/// The database that is configured, or this service's on the server of `DATABASE_URL`, or one that Nova manages.
+async fn with_database<C: ServiceConfig>(mut config: C, settings: &Settings) -> anyhow::Result<(C, Option<Postgres>)> {
+    if !config.database_mut().url.is_empty() {
+        return Ok((config, None));
+    }
+    if let Some(server) = &settings.server {
+        config.database_mut().url = database_on_server(server.expose(), C::DATABASE).await?;
+        return Ok((config, None));
+    }
+    let postgres = Postgres::open(&settings.data).await?;
+    config.database_mut().url = postgres.url(C::DATABASE).into();
+    Ok((config, Some(postgres)))
 }
 
 async fn stop(managed: Option<Postgres>) {

@@ -1,10 +1,13 @@
 //! The configuration of a program: one file and one environment for all services.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chassis::config::{Fault, Faults, Log, Secret, SecretName, Secrets, ServiceConfig, Source, Validate};
+use chassis::telemetry;
 use clap::Args;
+use sealing::MasterKey;
 use serde::de::DeserializeOwned;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::DataFolder;
 
@@ -22,27 +25,47 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
 }
 
+/// What a program does with the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Work with it: secrets that are missing may be made.
+    Work,
+    /// Look at it: nothing is written.
+    Look,
+}
+
 /// What was configured, with the usual environment variables put in their places.
 pub struct Settings {
     /// What is logged and how.
     pub log: Log,
     /// Where data and secrets are.
     pub data: DataFolder,
+    /// `DATABASE_URL`: the server for every service that has no database of its own configured.
+    pub server: Option<Secret>,
     source: Source,
+    purpose: Use,
+    exposed: bool,
     faults: Vec<Fault>,
 }
 
 impl Settings {
-    /// Reads the file and the environment.
+    /// Reads the file and the environment, and starts logging as they say.
     ///
     /// # Errors
     /// If the file can't be read or there is no place for data; other faults are told by [`Self::finish`].
-    pub fn load(options: &Options) -> anyhow::Result<Self> {
+    pub fn load(options: &Options, purpose: Use) -> anyhow::Result<Self> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut source = Source::load(options.config.as_deref())?;
-        usual_names(&mut source, |name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        usual_names(&mut source, variable);
         let mut faults = source.unknown_sections(&SECTIONS);
-        let log = source.section("log", &mut faults);
-        Ok(Self { log, data: DataFolder::at(options.data_dir.as_deref())?, source, faults })
+        let log: Log = source.section("log", &mut faults);
+        telemetry::init(&log);
+        let server = variable("DATABASE_URL").map(Secret::from);
+        if server.as_ref().is_some_and(|url| url.expose().parse::<PgConnectOptions>().is_err()) {
+            faults.push(Fault::new("DATABASE_URL", "must be postgres://user:password@host:port/database"));
+        }
+        let data = DataFolder::at(options.data_dir.as_deref())?;
+        Ok(Self { log, data, server, source, purpose, exposed: false, faults })
     }
 
     /// Reads a section that has no secrets.
@@ -50,22 +73,20 @@ impl Settings {
         self.source.section(name, &mut self.faults)
     }
 
+    /// Says that the services can be reached from other machines, whatever their own sections say: secrets must then be
+    /// configured.
+    pub fn expose(&mut self) {
+        self.exposed = true;
+    }
+
     /// Reads a service's section. Secrets that are not set are made in the data folder as long as the service can be
     /// reached from this machine only; otherwise they are faults.
     pub fn service<C: ServiceConfig>(&mut self) -> C {
         let mut config: C = self.source.section(C::SECTION, &mut self.faults);
-        let database = config.database_mut();
-        if let Some(url) = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty() && database.url.is_empty()) {
-            database.url = Secret::from(url);
-        }
-        let local = config.listen().host.is_loopback();
-        config.fill_secrets(&mut Filler { local, data: &self.data, faults: &mut self.faults });
+        let local = config.listen().host.is_loopback() && !self.exposed;
+        let (data, purpose, faults) = (&self.data, self.purpose, &mut self.faults);
+        config.fill_secrets(&mut Filler { local, data, purpose, faults });
         config
-    }
-
-    /// Notes a fault found elsewhere.
-    pub fn fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
     }
 
     /// Tells all faults that were found.
@@ -75,32 +96,34 @@ impl Settings {
     pub fn finish(&mut self) -> Result<(), Faults> {
         if self.faults.is_empty() { Ok(()) } else { Err(Faults(std::mem::take(&mut self.faults))) }
     }
-
-    /// The folder that programs of the managed PostgreSQL and secrets are in.
-    pub fn data_path(&self) -> &Path {
-        self.data.path()
-    }
 }
 
 struct Filler<'a> {
     local: bool,
     data: &'a DataFolder,
+    purpose: Use,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Secrets for Filler<'_> {
     fn get(&mut self, key: &str, name: SecretName) -> Secret {
         if !self.local {
-            let problem = match name {
-                SecretName::MasterKey => {
-                    "is not set: 32 bytes in base64, such as `openssl rand -base64 32` prints; keep it with your backups"
-                }
-                SecretName::ServiceSecret => {
-                    "is not set: the secret that Nova's services know each other by, the same in each of them"
-                }
+            let what = match name {
+                SecretName::MasterKey => "32 bytes in base64; keep it with your backups",
+                SecretName::ServiceSecret => "what Nova's services know each other by, the same in each of them",
             };
+            let file = self.data.secret_path(name);
+            let from = if file.exists() {
+                format!("this installation's is in {}", file.display())
+            } else {
+                "`openssl rand -base64 32` prints a new one".to_owned()
+            };
+            let problem = format!("must be set where others can reach the service: {what}; {from}");
             self.faults.push(Fault::new(key, problem));
             return Secret::default();
+        }
+        if self.purpose == Use::Look && !self.data.secret_path(name).exists() {
+            return MasterKey::generate_base64().as_str().into(); // what a start would make
         }
         match self.data.secret(name) {
             Ok(secret) => secret,
@@ -121,7 +144,7 @@ fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
     for (name, keys) in [
         ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key"][..]),
         ("JWT_PRIVATE_KEY_PEM", &["auth.tokens.private_key_pem"]),
-        ("AUTH_SERVICE_GRPC_URL", &["auth.peers.auth_url", "user.peers.auth_url", "messaging.peers.auth_url"]),
+        ("AUTH_SERVICE_GRPC_URL", &["user.peers.auth_url", "messaging.peers.auth_url"]),
         ("USER_SERVICE_GRPC_URL", &["auth.peers.user_url", "messaging.peers.user_url"]),
         ("MESSAGING_SERVICE_GRPC_URL", &["user.peers.messaging_url"]),
     ] {

@@ -21,7 +21,14 @@ pub enum Upstream {
 pub struct ChaosProxy {
     /// Where to connect instead.
     pub address: SocketAddr,
-    broken: Arc<watch::Sender<bool>>,
+    mode: Arc<watch::Sender<Mode>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Through,
+    Cut,
+    Frozen,
 }
 
 impl ChaosProxy {
@@ -32,11 +39,11 @@ impl ChaosProxy {
     pub async fn start(upstream: Upstream) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let broken = Arc::new(watch::Sender::new(false));
-        let state = Arc::clone(&broken);
+        let mode = Arc::new(watch::Sender::new(Mode::Through));
+        let state = Arc::clone(&mode);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (upstream, mut cut) = (upstream.clone(), state.subscribe());
+                let (upstream, mut mode) = (upstream.clone(), state.subscribe());
                 tokio::spawn(async move {
                     let relay = async {
                         match upstream {
@@ -44,14 +51,20 @@ impl ChaosProxy {
                             Upstream::Unix(path) => relay(client, UnixStream::connect(path).await).await,
                         }
                     };
-                    tokio::select! {
-                        () = relay => {}
-                        _ = cut.wait_for(|broken| *broken) => {} // dropping both ends cuts them
+                    let mut relay = std::pin::pin!(relay);
+                    let is_frozen = tokio::select! {
+                        biased;
+                        broken = mode.wait_for(|mode| *mode != Mode::Through) => broken.is_ok_and(|mode| *mode == Mode::Frozen),
+                        () = &mut relay => false,
+                    };
+                    if is_frozen {
+                        std::future::pending::<()>().await; // both ends stay open, and nobody reads them
                     }
+                    // dropping both ends cuts them
                 });
             }
         });
-        Self { address, broken }
+        Self { address, mode }
     }
 
     /// A proxy in front of the PostgreSQL that `url` names, and the address to use instead.
@@ -75,12 +88,18 @@ impl ChaosProxy {
 
     /// Cuts every connection, and each new one, until [`Self::mend`].
     pub fn cut(&self) {
-        self.broken.send_replace(true);
+        self.mode.send_replace(Mode::Cut);
     }
 
-    /// Lets connections through again.
+    /// Lets every connection, and each new one until [`Self::mend`], stay open with nothing passing any more: a host that
+    /// has vanished without a word. A connection that was frozen stays so for ever.
+    pub fn freeze(&self) {
+        self.mode.send_replace(Mode::Frozen);
+    }
+
+    /// Lets new connections through again.
     pub fn mend(&self) {
-        self.broken.send_replace(false);
+        self.mode.send_replace(Mode::Through);
     }
 }
 

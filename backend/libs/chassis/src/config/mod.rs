@@ -8,6 +8,6 @@ mod source;
 mod values;
 
 pub use secrets::{SecretName, Secrets, ServiceConfig};
-pub use sections::{Database, Listen, Log, LogFormat, Paging, Peers};
+pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging, Peers};
 pub use source::{Fault, Faults, Source, Validate};
 pub use values::{Secret, duration};

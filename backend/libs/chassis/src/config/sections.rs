@@ -13,9 +13,9 @@ use super::{Fault, Secret, Validate, duration};
 pub struct Listen {
     /// Address of both ports. 127.0.0.1 is reached from this machine only, 0.0.0.0 from everywhere.
     pub host: IpAddr,
-    /// Port of REST, `/livez`, `/readyz` and `/metrics`; 0 takes a free one.
+    /// Port of REST, gRPC and gRPC-Web, `/openapi.json`, `/explorer`, `/livez`, `/readyz` and `/metrics`; 0 takes a free one.
     pub http_port: u16,
-    /// Port of gRPC; 0 takes a free one.
+    /// Port of gRPC and gRPC-Web alone; 0 takes a free one.
     pub grpc_port: u16,
     /// Calls answered at once; more are refused with RESOURCE_EXHAUSTED.
     pub max_calls_in_flight: usize,
@@ -24,6 +24,8 @@ pub struct Listen {
     pub request_timeout: Duration,
     /// Largest request in bytes.
     pub max_request_bytes: usize,
+    /// Origins whose pages may call from a browser, such as `https://app.example.org`; `*` for any, none by default.
+    pub cors_origins: Vec<String>,
     /// How long a stop waits for calls that are under way.
     #[serde(with = "duration")]
     pub shutdown_grace: Duration,
@@ -58,6 +60,7 @@ impl Default for Listen {
             max_calls_in_flight: 2048,
             request_timeout: Duration::from_secs(10),
             max_request_bytes: 1024 * 1024,
+            cors_origins: vec![],
             shutdown_grace: Duration::from_secs(10),
             drain_delay: Duration::ZERO,
         }
@@ -78,6 +81,11 @@ impl Validate for Listen {
             (64 * 1024..=64 * 1024 * 1024).contains(&self.max_request_bytes),
             "max_request_bytes",
             "must be 65536 to 67108864",
+        );
+        rule(
+            rest::Origins::parse(&self.cors_origins).is_ok(),
+            "cors_origins",
+            "must be addresses such as https://app.example.org without a path, or * alone",
         );
     }
 }
@@ -244,6 +252,32 @@ impl Validate for Peers {
         }
         if self.timeout.is_zero() {
             faults.push(Fault::new(format!("{section}.timeout"), "must not be 0"));
+        }
+    }
+}
+
+/// `[<service>.tokens]`: which access tokens are believed; the same as the auth service puts into them.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcceptedTokens {
+    /// Claim `iss`.
+    pub issuer: String,
+    /// Claim `aud`.
+    pub audience: String,
+}
+
+impl Default for AcceptedTokens {
+    fn default() -> Self {
+        Self { issuer: "nova".to_owned(), audience: "nova".to_owned() }
+    }
+}
+
+impl Validate for AcceptedTokens {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        for (key, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if value.is_empty() {
+                faults.push(Fault::new(format!("{section}.{key}"), "must not be empty"));
+            }
         }
     }
 }

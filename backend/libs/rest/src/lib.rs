@@ -1,0 +1,26 @@
+//! REST made from the protos: every RPC with a `google.api.http` rule becomes a route that sends the call, in process, to the
+//! gRPC service behind its guard. Identity, deadlines, overload, metrics and errors exist once; here is only their other spelling.
+//!
+//! What a start can do is done at the start: [`routes`] reads the descriptors, a call reads none.
+
+mod body;
+mod call;
+mod conditions;
+mod descriptors;
+mod endpoint;
+mod explorer;
+mod fields;
+mod gate;
+mod limits;
+mod openapi;
+mod problem;
+mod query;
+mod route;
+
+pub use descriptors::Fault;
+pub use explorer::docs;
+pub use gate::{Origins, cors, gate, not_found};
+pub use limits::Limits;
+pub use openapi::{Described, document};
+pub use problem::Problem;
+pub use route::{routes, routes_of};

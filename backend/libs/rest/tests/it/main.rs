@@ -1,0 +1,14 @@
+//! REST in front of a service that remembers what it was asked, and in front of a real one. One binary, one file a subject.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an unexpected error is to fail")]
+
+mod binding;
+mod bodies;
+mod conditions;
+mod contract;
+mod document;
+mod encodings;
+mod fake;
+mod hostile;
+mod problems;
+mod real;
