@@ -1,0 +1,134 @@
+//! What the `nova` command does on the database, without a running service.
+
+use std::time::Duration;
+
+use authn::Algorithm;
+use chrono::{DateTime, Utc};
+use ids::UserId;
+use sealing::MasterKey;
+use sqlx::{Connection, PgConnection};
+
+use crate::app::keyring;
+use crate::app::{HashError, Hasher};
+use crate::config::PasswordHashing;
+use crate::model::{Email, NewPassword, Role, Username};
+use crate::storage::{roles, users};
+
+/// How long a new key is published before it signs: every service has it by then, so no token meets an unknown key.
+pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(5);
+
+/// An account to make.
+pub struct NewAccount {
+    /// Its name.
+    pub username: Username,
+    /// Its e-mail, taken for verified.
+    pub email: Email,
+    /// Its password.
+    pub password: NewPassword,
+    /// Roles besides `user`.
+    pub roles: Vec<Role>,
+}
+
+/// Why a command fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name is or was another's.
+    #[error("the user name {0} is taken")]
+    UsernameTaken(Username),
+    /// The e-mail is another's.
+    #[error("another account has this e-mail")]
+    EmailTaken,
+    /// There is nobody of this name.
+    #[error("no account has the user name {0}")]
+    NoSuchUser(Username),
+    /// The parameters are out of bounds.
+    #[error("the parameters for hashing passwords can't be used: {0}")]
+    Parameters(argon2::Error),
+    /// Argon2 failed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The keys can't be read or written.
+    #[error(transparent)]
+    Keys(#[from] keyring::Error),
+    /// The database.
+    #[error(transparent)]
+    Pg(#[from] pg::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Pg(error.into())
+    }
+}
+
+/// Makes an account. Its profile is made by the running services.
+///
+/// # Errors
+/// [`Error::UsernameTaken`], [`Error::EmailTaken`], or what else went wrong.
+pub async fn create_user(
+    conn: &mut PgConnection,
+    account: NewAccount,
+    hashing: &PasswordHashing,
+    now: DateTime<Utc>,
+) -> Result<UserId, Error> {
+    let NewAccount { username, email, password, roles } = account;
+    let hasher = Hasher::try_new(hashing).map_err(Error::Parameters)?;
+    let slot = hasher.slot().await.expect("nobody else uses this hasher");
+    let password_hash = hasher.hash(slot, password.into_password()).await?;
+    let id = UserId::generate(now);
+    let new = users::NewUser {
+        id,
+        username: &username,
+        email: &email,
+        password_hash: &password_hash,
+        display_name: None,
+        profile_sync_at: now,
+    };
+    let mut tx = conn.begin().await?;
+    match users::insert_user(&mut tx, &new, now).await {
+        Err(error) if error.is_constraint(users::USERNAME_KEY) => return Err(Error::UsernameTaken(username)),
+        Err(error) if error.is_constraint(users::EMAIL_KEY) => return Err(Error::EmailTaken),
+        other => other?,
+    }
+    users::set_email_verified(&mut tx, id, now).await?;
+    for role in roles {
+        roles::insert_role(&mut tx, id, role, now).await?;
+    }
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Gives a person a role. It is in the tokens that they get from then on.
+///
+/// # Errors
+/// [`Error::NoSuchUser`], or what else went wrong.
+pub async fn grant_role(
+    conn: &mut PgConnection,
+    username: &Username,
+    role: Role,
+    now: DateTime<Utc>,
+) -> Result<UserId, Error> {
+    let mut tx = conn.begin().await?;
+    let id = users::find_user_by_username(&mut tx, username.as_str()).await?;
+    let id = id.ok_or_else(|| Error::NoSuchUser(username.clone()))?;
+    users::lock_for_change(&mut tx, id).await?.ok_or_else(|| Error::NoSuchUser(username.clone()))?;
+    if roles::insert_role(&mut tx, id, role, now).await? {
+        users::touch(&mut tx, id, now).await?;
+    }
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Makes a new signing key, which takes over in [`PUBLISHED_AHEAD`]. Running services pick it up by themselves, and nobody
+/// is logged out. Returns the key's id.
+///
+/// # Errors
+/// If the master key is not the database's, or what else went wrong.
+pub async fn rotate_keys(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    algorithm: Algorithm,
+    now: DateTime<Utc>,
+) -> Result<String, Error> {
+    Ok(keyring::rotate(conn, master, algorithm, now, now + PUBLISHED_AHEAD).await?)
+}

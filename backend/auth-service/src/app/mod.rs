@@ -1,0 +1,133 @@
+//! Use cases, one file a subject. Each method checks whose data the caller touches, then does its work in one transaction.
+
+mod accounts;
+mod attempts;
+mod hasher;
+pub mod keyring;
+mod login;
+mod mail_tokens;
+mod passwords;
+mod profiles;
+mod queries;
+mod refresh;
+mod registration;
+mod roles;
+mod sessions;
+mod tokens;
+mod totp;
+pub mod workers;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use authn::Verifier;
+use chrono::{DateTime, Utc};
+use clock::Clock;
+use ids::SessionId;
+use pg::Pool;
+use sealing::MasterKey;
+
+pub use accounts::Error as AccountError;
+pub use attempts::Error as AttemptError;
+pub use hasher::{HashError, Hasher, Overloaded};
+pub use keyring::Keyring;
+pub use login::{Error as LoginError, Login};
+pub use mail_tokens::Error as MailTokenError;
+pub use passwords::{ChangePassword, Error as PasswordChangeError};
+pub use profiles::Profiles;
+pub use queries::{Error as QueryError, Search};
+pub use refresh::Error as RefreshError;
+pub use registration::{Error as RegisterError, Registration};
+pub use roles::Error as RoleChangeError;
+pub use sessions::Error as SessionError;
+pub use tokens::{Error as TokenError, TokenState, Tokens, Verified};
+pub use totp::Error as TotpError;
+
+use crate::config::Config;
+use crate::mail::MailQueue;
+use crate::metrics::Metrics;
+use crate::model::RefreshKey;
+use crate::model::lockout::Policy;
+use attempts::Turns;
+
+/// Everything that the use cases share.
+pub struct App {
+    pg: Pool,
+    clock: Clock,
+    config: Config,
+    lockout: Policy,
+    master: Arc<MasterKey>,
+    verifier: Arc<Verifier>,
+    keyring: Arc<Keyring>,
+    refresh_key: RefreshKey,
+    /// When revoked sessions were last read to the end.
+    synced_at: Mutex<Option<DateTime<Utc>>>,
+    hasher: Hasher,
+    turns: Turns,
+    mails: MailQueue,
+    profiles: Profiles,
+    metrics: Metrics,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// The service's database.
+    pub pg: Pool,
+    /// The one clock.
+    pub clock: Clock,
+    /// The configuration.
+    pub config: Config,
+    /// Seals what lies in the database.
+    pub master: Arc<MasterKey>,
+    /// Checks tokens in this process; the app keeps it up to date.
+    pub verifier: Arc<Verifier>,
+    /// Signing keys.
+    pub keyring: Arc<Keyring>,
+    /// Mails on their way out.
+    pub mails: MailQueue,
+    /// The user service.
+    pub profiles: Profiles,
+}
+
+impl App {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// If the parameters for hashing passwords are out of bounds.
+    pub fn try_new(parts: Parts) -> anyhow::Result<Self> {
+        let Parts { pg, clock, config, master, verifier, keyring, mails, profiles } = parts;
+        Ok(Self {
+            lockout: config.lockout.policy(),
+            hasher: Hasher::try_new(&config.password)?,
+            turns: Turns::new(config.lockout.max_waiting),
+            metrics: Metrics::register(),
+            refresh_key: RefreshKey::of(&master),
+            synced_at: Mutex::default(),
+            pg,
+            clock,
+            config,
+            master,
+            verifier,
+            keyring,
+            mails,
+            profiles,
+        })
+    }
+
+    /// The public keys as a JWK set.
+    pub fn jwks(&self) -> serde_json::Value {
+        self.keyring.jwks()
+    }
+
+    /// Refuses the tokens of sessions in this process at once; other processes learn of it from the table.
+    fn revoked(&self, sessions: impl IntoIterator<Item = SessionId>, now: DateTime<Utc>) {
+        for session in sessions {
+            self.verifier.revoke(session, self.tokens_dead_at(now));
+        }
+    }
+
+    /// When the last access token issued by `now` has expired, with a margin for clocks that differ.
+    fn tokens_dead_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + self.config.tokens.access_ttl + Duration::from_secs(60)
+    }
+}
