@@ -1,0 +1,20 @@
+//! The user service: profiles, settings, follows, blocks and search.
+//!
+//! `grpc` decodes and encodes, `app` holds the use cases, `model` the rules without I/O, `storage` the SQL, `peers` the calls to
+//! other services. Everything that starts the service, the tests too, goes through [`start`].
+
+pub mod admin;
+pub mod app;
+pub mod config;
+pub mod grpc;
+pub mod metrics;
+pub mod model;
+pub mod peers;
+mod start;
+pub mod storage;
+
+pub use config::Config;
+pub use start::{MIGRATOR, start};
+
+/// The domain of the service's errors in `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "user.nova";

@@ -1,0 +1,79 @@
+//! From a configuration to a service that listens.
+
+use std::sync::Arc;
+
+use chassis::{Lifecycle, Running, Service, Wiring};
+use pg::Pool;
+use protos::user::v1::user_service_server::UserServiceServer;
+use rpc::{Credentials, PeerChannel};
+use sqlx::migrate::Migrator;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+
+use crate::app::{App, Batches};
+use crate::grpc::{ACCESS, Server};
+use crate::metrics::Metrics;
+use crate::peers::{Accounts, Contacts};
+use crate::{Config, DOMAIN};
+
+/// The service's schema.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+const NAME: &str = "user";
+
+/// Starts the service: schema, pool, peers, ports.
+///
+/// # Errors
+/// If the database or its schema can't be used, a peer's address can't be read, or a port can't be taken.
+pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::Result<Running> {
+    let pool_config = config.database.pool_config(NAME);
+    let pool = chassis::open_database(pool_config, config.database.migrate, &MIGRATOR).await?;
+    let credentials = config.peers.credentials(NAME)?;
+    let auth = config.peers.peer(&config.peers.auth_url).connect(credentials.clone())?;
+    let verifier = chassis::verifier(&wiring, &config.tokens, auth.clone(), &life);
+    let app = Arc::new(app(&config, &life, &wiring, pool.clone(), auth, credentials)?);
+
+    let grpc = UserServiceServer::new(Server::new(app))
+        .max_decoding_message_size(config.listen.max_request_bytes)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Gzip);
+    let service = Service {
+        name: NAME,
+        grpc_name: "nova.user.v1.UserService",
+        domain: DOMAIN,
+        access: ACCESS,
+        verifier: Arc::clone(&verifier),
+        grpc: Routes::new(grpc),
+        http: axum::Router::new(),
+        ready_after: chassis::both_answer(pool.clone(), verifier),
+        record_metrics: Arc::new(move || pool.record_metrics()),
+    };
+    service.start(&config.listen, &life).await
+}
+
+fn app(
+    config: &Config,
+    life: &Lifecycle,
+    wiring: &Wiring,
+    pool: Pool,
+    auth: PeerChannel,
+    credentials: Credentials,
+) -> anyhow::Result<App> {
+    let metrics = Metrics::register();
+    let peers = &config.peers;
+    let contacts = match &wiring.on_contact_change {
+        Some(hook) => Contacts::by_hook(Arc::clone(hook), metrics.clone()),
+        None => Contacts::by_call(peers.peer(&peers.messaging_url).connect(credentials)?, metrics.clone()),
+    };
+    Ok(App {
+        pool,
+        clock: life.clock(),
+        accounts: Accounts::new(auth, metrics.clone()),
+        contacts,
+        paging: config.paging.limits(),
+        batches: Batches { profiles: config.max_batch, contacts: config.max_contacts },
+        metrics,
+    })
+}

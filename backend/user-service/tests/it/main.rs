@@ -1,0 +1,17 @@
+//! The user service through the wire: the real service on a real PostgreSQL, with fake peers. One binary, one file a resource.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets an unexpected error is to fail")]
+
+mod access;
+mod algebra;
+mod blocks;
+mod contacts;
+mod follows;
+mod lists;
+mod peers;
+mod profiles;
+mod races;
+mod search;
+mod settings;
+mod tokens;
+mod world;
