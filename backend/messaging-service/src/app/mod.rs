@@ -1,0 +1,143 @@
+//! Use cases, one file a resource. Who may do what is decided here; what a member may see is decided in SQL, by live
+//! membership.
+
+pub mod contact_view;
+pub mod contacts;
+pub mod conversations;
+pub mod lanes;
+pub mod members;
+pub mod messages;
+pub mod reads;
+pub mod send;
+
+use std::sync::Arc;
+
+use authn::{Caller, Denied};
+use clock::Clock;
+use ids::{ConversationId, UserId};
+use pg::Pool;
+use pg::page::Limits as PageLimits;
+
+use crate::metrics::Metrics;
+use crate::model::Limits;
+use crate::storage::conversations::{self as stored, Facts};
+use contact_view::Gate;
+use contacts::Contacts;
+use lanes::{Lane, Lanes, Shape};
+
+/// Conversations whose unchanging facts are remembered.
+const REMEMBERED_CONVERSATIONS: u64 = 100_000;
+
+/// Everything that a call needs.
+pub struct App {
+    pg: Pool,
+    /// The lanes' own connections.
+    lanes_pg: Pool,
+    clock: Clock,
+    limits: Limits,
+    pages: Pages,
+    facts: moka::sync::Cache<ConversationId, Facts>,
+    contacts: Contacts,
+    /// Of edits; the lanes have their own.
+    gate: Gate,
+    lanes: Lanes,
+    metrics: Arc<Metrics>,
+}
+
+/// Page sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// Of messages.
+    pub messages: PageLimits,
+    /// Of everything else.
+    pub others: PageLimits,
+}
+
+impl App {
+    /// The app, and the lanes' workers that have to be run; `lanes_pg` has a connection for each of them.
+    pub fn new(
+        pg: Pool,
+        lanes_pg: Pool,
+        clock: Clock,
+        limits: Limits,
+        pages: Pages,
+        contacts: Contacts,
+        shape: Shape,
+    ) -> (Self, Vec<Lane>) {
+        let metrics = Arc::new(Metrics::register());
+        let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &metrics);
+        let facts = moka::sync::Cache::new(REMEMBERED_CONVERSATIONS);
+        let gate = contacts.view().new_gate();
+        (Self { pg, lanes_pg, clock, limits, pages, facts, contacts, gate, lanes, metrics }, workers)
+    }
+
+    /// The bounds that requests are checked against.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Page sizes.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// Forgets who may write to whom between two people, or between one and everybody. When it returns, no direct
+    /// message is stored or edited any more because of what was known before.
+    pub async fn invalidate_contact(&self, user: UserId, other: Option<UserId>) {
+        self.contacts.view().invalidate(user, other);
+        self.contacts.view().settle().await;
+    }
+
+    /// What never changes about a conversation; remembered, so that a send needs one round trip.
+    async fn facts_of(&self, conversation: ConversationId) -> Result<Option<Facts>, pg::Error> {
+        if let Some(facts) = self.facts.get(&conversation) {
+            return Ok(Some(facts));
+        }
+        let mut conn = self.pg.conn().await?;
+        let facts = stored::facts_of(&mut conn, conversation).await?;
+        if let Some(facts) = facts {
+            self.facts.insert(conversation, facts);
+        }
+        Ok(facts)
+    }
+
+    /// Writes gauges into the metrics.
+    pub fn record_metrics(&self) {
+        self.pg.record_metrics();
+        self.lanes_pg.record_metrics();
+        self.metrics.send_waiting(self.lanes.waiting());
+    }
+}
+
+/// Whom a call acts for: who is named, if the caller may act for them, else the caller.
+fn acting(caller: &Caller, named: Option<UserId>) -> Result<UserId, Denied> {
+    match named {
+        Some(user) => caller.must_be(user).map(|()| user),
+        None => caller.person(),
+    }
+}
+
+/// How many of the first rows fit into `max` bytes; one always does.
+fn fitting<T>(rows: &[T], max: usize, bytes: impl Fn(&T) -> usize) -> u32 {
+    let mut total = 0usize;
+    let fits = |row: &&T| {
+        total = total.saturating_add(bytes(row));
+        total <= max
+    };
+    let count = rows.iter().take_while(fits).count().max(1);
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn a_page_holds_what_fits_and_never_nothing() {
+        let fit = |rows: &[usize]| fitting(rows, 10, |bytes| *bytes);
+        assert_eq!(
+            (fit(&[]), fit(&[11, 1]), fit(&[10, 1]), fit(&[5, 5, 0, 1]), fit(&[usize::MAX, 1])),
+            (1, 1, 1, 3, 1)
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! From a configuration to a service that listens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use authn::Verifier;
+use chassis::{Lifecycle, Running, Service, Wiring};
+use pg::{Pool, PoolConfig};
+use protos::user::v1::user_service_client::UserServiceClient;
+use sqlx::migrate::Migrator;
+use tonic::service::Routes;
+
+use crate::app::App;
+use crate::app::contact_view::ContactView;
+use crate::app::contacts::Contacts;
+use crate::grpc::{self, Messaging};
+use crate::{Config, DOMAIN, NAME};
+
+/// The schema.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Starts the service.
+///
+/// # Errors
+/// If the database, a peer's address or a port can't be used.
+pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::Result<Running> {
+    let view = ContactView::new(config.contact.terms());
+    start_with(config, life, wiring, view).await
+}
+
+/// Starts the service with a memory of contacts that somebody else in the process invalidates too.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: ContactView) -> anyhow::Result<Running> {
+    let database = config.database.pool_config(NAME);
+    if config.database.migrate {
+        pg::migrate(&database, &MIGRATOR).await.context("the messaging database can't be migrated")?;
+    } else {
+        let pending = pg::pending(&database, &MIGRATOR).await.context("the messaging database can't be read")?;
+        ensure!(
+            pending == 0,
+            "{pending} migrations of nova_messaging are pending: run `messaging-service migrate`, or set \
+             messaging.database.migrate"
+        );
+    }
+    let pool = Pool::new(database.clone())?;
+    let lanes_pool = Pool::new(PoolConfig {
+        application_name: format!("{NAME}-lanes"),
+        max_connections: config.send.lanes,
+        ..database
+    })?;
+
+    let credentials = config.peers.credentials(NAME)?;
+    let users = config.peers.peer(&config.peers.user_url).connect(credentials.clone())?;
+    let verifier = match wiring.verifier {
+        Some(verifier) => verifier,
+        None => {
+            let tokens = &config.tokens;
+            let verifier = Arc::new(Verifier::new(life.clock(), tokens.issuer.as_str(), tokens.audience.as_str()));
+            let auth = config.peers.peer(&config.peers.auth_url).connect(credentials)?;
+            let fed = Arc::clone(&verifier);
+            life.spawn_droppable("token-state", async move { rpc::follow_token_state(&fed, auth).await });
+            verifier
+        }
+    };
+
+    let contacts = Contacts::new(view, UserServiceClient::new(users), config.contact.timeout);
+    let limits = config.limits.model();
+    let (pages, shape) = (config.pages(), config.send.shape());
+    let (app, lanes) = App::new(pool.clone(), lanes_pool, life.clock(), limits, pages, contacts, shape);
+    for lane in lanes {
+        let stop = life.stopping().clone();
+        life.spawn("send-lane", async move {
+            lane.run(stop).await;
+            Ok(())
+        });
+    }
+    let app = Arc::new(app);
+    let (measured, believed) = (Arc::clone(&app), Arc::clone(&verifier));
+    let service = Service {
+        name: NAME,
+        grpc_name: grpc::NAME,
+        domain: DOMAIN,
+        access: grpc::ACCESS,
+        verifier,
+        grpc: Routes::new(Messaging::service(app, config.listen.max_request_bytes)),
+        http: axum::Router::new(),
+        ready_after: Box::pin(async move {
+            believed.ready().await;
+            while pool.ping().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }),
+        record_metrics: Arc::new(move || measured.record_metrics()),
+    };
+    service.start(&config.listen, &life).await
+}

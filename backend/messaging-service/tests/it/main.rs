@@ -1,0 +1,19 @@
+//! The messaging service through the wire: a real PostgreSQL, a real server, an in-process user service that can be told
+//! what to answer.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod admin;
+mod contacts;
+mod conversations;
+mod faults;
+mod inputs;
+mod members;
+mod messages;
+mod order;
+mod pages;
+mod privacy;
+mod reads;
+mod unread_model;
+mod users;
+mod world;
