@@ -1,0 +1,156 @@
+//! `nova admin` and `nova migrate`: what has no API, done directly in the databases. Works beside a running Nova.
+
+use anyhow::{Context, bail};
+use auth_service::admin as auth;
+use auth_service::model::{Email, NewPassword, Role, Username};
+use chassis::config::ServiceConfig;
+use clap::Subcommand;
+use clock::Clock;
+use pg::{Pool, PoolConfig};
+use sealing::MasterKey;
+use sqlx::migrate::Migrator;
+
+use crate::config::Config;
+
+/// What an operator may do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Makes an account whose e-mail counts as verified.
+    CreateUser {
+        /// 3 to 32 of a-z 0-9 _ .
+        username: String,
+        /// Its e-mail.
+        email: String,
+        /// Its password. Left out: one is made and printed.
+        #[arg(long, env = "NOVA_NEW_PASSWORD", hide_env_values = true)]
+        password: Option<String>,
+        /// A role besides `user`, such as admin; may be given several times.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+    },
+    /// Gives a person a role; it is in the tokens that they get from then on.
+    GrantRole {
+        /// Who.
+        username: String,
+        /// Which, such as admin.
+        role: String,
+    },
+    /// Makes a new key for signing tokens. Nobody is logged out; running services pick it up by themselves.
+    RotateKeys,
+    /// Proves every count against the rows that it counts, and mends those that are wrong.
+    Reconcile {
+        /// Only tell, change nothing.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// Carries out a command.
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn run(mut config: Config, command: Command) -> anyhow::Result<()> {
+    let managed = config.open_databases().await?;
+    let done = carry_out(config, command).await;
+    if let Some(postgres) = managed {
+        postgres.stop().await;
+    }
+    done
+}
+
+async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
+    let now = Clock::system().now();
+    let database = config.auth.database_mut().pool_config("nova-admin");
+    must_be_up_to_date(&database, &auth_service::MIGRATOR).await?;
+    let mut conn = Pool::new(database)?.conn().await?;
+    match command {
+        Command::CreateUser { username, email, password, roles } => {
+            let roles = roles.iter().map(|name| role(name)).collect::<Result<Vec<_>, _>>()?;
+            let made = password.is_none().then(MasterKey::generate_base64);
+            let text = password.unwrap_or_else(|| made.as_deref().map(|p| p[..24].to_owned()).unwrap_or_default());
+            let account = auth::NewAccount {
+                username: Username::parse(&username)?,
+                email: Email::parse(&email)?,
+                password: NewPassword::parse(text.clone())?,
+                roles,
+            };
+            let id = auth::create_user(&mut conn, account, &config.auth.password, now).await?;
+            println!("made {username}: {id}");
+            if made.is_some() {
+                println!("password: {text}");
+            }
+        }
+        Command::GrantRole { username, role: name } => {
+            let id = auth::grant_role(&mut conn, &Username::parse(&username)?, role(&name)?, now).await?;
+            println!("{username} ({id}) has the role {name}; log in again to use it");
+        }
+        Command::RotateKeys => {
+            let master = MasterKey::from_base64(config.auth.master_key.expose()).context("auth.master_key")?;
+            let kid = auth::rotate_keys(&mut conn, &master, config.auth.tokens.algorithm, now).await?;
+            println!("new tokens are signed with key {kid} in {} s", auth::PUBLISHED_AHEAD.as_secs());
+        }
+        Command::Reconcile { check } => reconcile(&mut config, check).await?,
+    }
+    Ok(())
+}
+
+fn role(name: &str) -> anyhow::Result<Role> {
+    Role::parse(name).with_context(|| format!("{name} is no role that can be given"))
+}
+
+async fn reconcile(config: &mut Config, check: bool) -> anyhow::Result<()> {
+    let user = config.user.database_mut().pool_config("nova-admin");
+    must_be_up_to_date(&user, &user_service::MIGRATOR).await?;
+    let follows = user_service::admin::reconcile(&Pool::new(user)?, !check).await?;
+    println!(
+        "follows: {} counts compared, {} wrong, {} mended",
+        follows.compared,
+        follows.drifts.len(),
+        follows.repaired
+    );
+    let messaging = config.messaging.database_mut().pool_config("nova-admin");
+    must_be_up_to_date(&messaging, &messaging_service::MIGRATOR).await?;
+    let conversations = messaging_service::admin::reconcile(&Pool::new(messaging)?, !check).await?;
+    println!("conversations: {conversations}");
+    if check && !(follows.drifts.is_empty() && conversations.is_clean()) {
+        bail!("some counts are wrong: run `nova admin reconcile` to mend them");
+    }
+    Ok(())
+}
+
+/// A newer program must not change the schema of a running release unasked.
+async fn must_be_up_to_date(database: &PoolConfig, migrator: &Migrator) -> anyhow::Result<()> {
+    match pg::pending(database, migrator).await? {
+        0 => Ok(()),
+        n => bail!("{n} migrations are pending: run `nova migrate` or `nova serve` first"),
+    }
+}
+
+/// Applies what is pending in all three databases.
+///
+/// # Errors
+/// If a database can't be reached or a migration fails.
+pub async fn migrate(mut config: Config) -> anyhow::Result<()> {
+    let managed = config.open_databases().await?;
+    let parts = [
+        ("nova_auth", config.auth.database_mut().pool_config("nova-migrate"), &auth_service::MIGRATOR),
+        ("nova_user", config.user.database_mut().pool_config("nova-migrate"), &user_service::MIGRATOR),
+        ("nova_messaging", config.messaging.database_mut().pool_config("nova-migrate"), &messaging_service::MIGRATOR),
+    ];
+    let mut migrated = Ok(());
+    for (name, pool, migrator) in parts {
+        let pending = pg::pending(&pool, migrator).await;
+        let applied = pg::migrate(&pool, migrator).await.with_context(|| format!("{name} can't be migrated"));
+        match applied {
+            Ok(()) => println!("{name}: {} applied", pending.unwrap_or(0)),
+            Err(error) => {
+                migrated = Err(error);
+                break;
+            }
+        }
+    }
+    if let Some(postgres) = managed {
+        postgres.stop().await;
+    }
+    migrated
+}

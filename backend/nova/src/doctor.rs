@@ -1,0 +1,182 @@
+//! `nova doctor`: looks at everything that a start needs, and says of each fault what to do.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chassis::config::ServiceConfig;
+use clock::Clock;
+use pg::{Pool, PoolConfig};
+use sealing::MasterKey;
+use sqlx::migrate::Migrator;
+use standalone::{DATABASES, Options, Settings, Use};
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::config::Config;
+
+/// The machine's clock and the database's may differ by this much.
+const MOST_SKEW: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+struct Report {
+    faults: usize,
+}
+
+impl Report {
+    fn good(&mut self, what: &str, text: impl std::fmt::Display) {
+        println!("  ok     {what}: {text}");
+    }
+
+    fn bad(&mut self, what: &str, text: impl std::fmt::Display) {
+        self.faults += 1;
+        println!("  fault  {what}: {text}");
+    }
+}
+
+/// Prints one line for each check.
+///
+/// # Errors
+/// If not even the configuration file can be read.
+pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    println!("nova {}\n", env!("CARGO_PKG_VERSION"));
+    let mut settings = Settings::load(options, Use::Look)?;
+    let mut config = Config::read(&mut settings);
+    match settings.finish() {
+        Ok(()) => report.good("configuration", "usable"),
+        Err(faults) => report.bad("configuration", faults),
+    }
+    folder(&mut report, config.data.path());
+    let running = ports(&mut report, &config).await;
+    if MasterKey::from_base64(config.auth.master_key.expose()).is_ok() {
+        report.good("master key", "usable");
+    } else {
+        report.bad("master key", "auth.master_key is not 32 bytes in base64; make one with `openssl rand -base64 32`");
+    }
+    match config.open_databases().await {
+        Ok(managed) => {
+            match &managed {
+                Some(postgres) if !postgres.is_shared() => {
+                    report.good("postgresql", format!("Nova's own in {}", config.data.postgres().display()))
+                }
+                Some(_) => report.good("postgresql", "the one that a running nova manages"),
+                None => report.good("postgresql", "the configured server"),
+            }
+            databases(&mut report, &mut config, running).await;
+            if let Some(postgres) = managed {
+                postgres.stop().await;
+            }
+        }
+        Err(error) => report.bad("postgresql", format!("{error:#}")),
+    }
+    println!();
+    if report.faults == 0 {
+        println!("nothing stands in the way of `nova serve`");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "{} to mend",
+        if report.faults == 1 { "one fault".to_owned() } else { format!("{} faults", report.faults) }
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+fn folder(report: &mut Report, path: &Path) {
+    let mut there = path;
+    while !there.exists() {
+        let Some(parent) = there.parent() else { break };
+        there = parent;
+    }
+    let probe = there.join(format!(".nova-doctor-{}", std::process::id()));
+    match std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)) {
+        Ok(()) => report.good("data folder", path.display()),
+        Err(error) => report.bad(
+            "data folder",
+            format!("{} can't be written ({error}): run nova as its owner, or set NOVA_DATA_DIR", path.display()),
+        ),
+    }
+}
+
+/// Checks that every port is free, or that Nova itself has taken it; tells whether it has.
+async fn ports(report: &mut Report, config: &Config) -> bool {
+    if answers(config.front_door.address()).await {
+        report.good("ports", format!("a nova already serves on {}", config.front_door.address()));
+        return true;
+    }
+    let mut faults = vec![];
+    let listens = [config.auth.listen(), config.user.listen(), config.messaging.listen()];
+    let addresses = listens.iter().flat_map(|l| [l.http(), l.grpc()]).chain([config.front_door.address()]);
+    for address in addresses.filter(|a| a.port() != 0) {
+        if let Err(error) = tokio::net::TcpListener::bind(address).await {
+            faults.push(format!("{address} ({error})"));
+        }
+    }
+    if faults.is_empty() {
+        report.good("ports", "free");
+    } else {
+        report.bad(
+            "ports",
+            format!("taken: {}; stop what listens there, or set NOVA_<SERVICE>__LISTEN__…_PORT", faults.join(", ")),
+        );
+    }
+    false
+}
+
+async fn answers(address: SocketAddr) -> bool {
+    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else { return false };
+    let Ok(channel) = endpoint.connect_timeout(Duration::from_secs(1)).timeout(Duration::from_secs(2)).connect().await
+    else {
+        return false;
+    };
+    HealthClient::new(channel).check(HealthCheckRequest::default()).await.is_ok()
+}
+
+async fn databases(report: &mut Report, config: &mut Config, running: bool) {
+    let parts: [(&str, PoolConfig, &Migrator); 3] = [
+        (DATABASES[0], config.auth.database_mut().pool_config("doctor"), &auth_service::MIGRATOR),
+        (DATABASES[1], config.user.database_mut().pool_config("doctor"), &user_service::MIGRATOR),
+        (DATABASES[2], config.messaging.database_mut().pool_config("doctor"), &messaging_service::MIGRATOR),
+    ];
+    for (name, pool, migrator) in parts {
+        match pg::pending(&pool, migrator).await {
+            Ok(0) => report.good(name, "answers and is up to date"),
+            Ok(n) if running => report
+                .bad(name, format!("{n} migrations are pending though nova runs: restart it, or run `nova migrate`")),
+            Ok(n) => report
+                .good(name, format!("answers; {n} migrations are applied by the next `nova serve` or `nova migrate`")),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
+                report.bad(name, format!("{error}{cause}; check its url and that the server runs"));
+                continue;
+            }
+        }
+        if name == DATABASES[0] {
+            clock_skew(report, pool).await;
+        }
+    }
+}
+
+async fn clock_skew(report: &mut Report, config: PoolConfig) {
+    let theirs = async {
+        let pool = Pool::new(config)?;
+        let mut conn = pool.conn().await?;
+        let at = sqlx::query_scalar::<_, sqlx::types::chrono::DateTime<sqlx::types::chrono::Utc>>(
+            "SELECT clock_timestamp()",
+        );
+        Ok::<_, pg::Error>(at.fetch_one(&mut *conn).await?)
+    };
+    if let Ok(theirs) = theirs.await {
+        let skew = (Clock::system().now() - theirs).abs().to_std().unwrap_or_default();
+        if skew > MOST_SKEW {
+            report.bad(
+                "clock",
+                format!("this machine and the database differ by {} s: set up NTP on both", skew.as_secs()),
+            );
+        } else {
+            report.good("clock", "agrees with the database's");
+        }
+    }
+}
