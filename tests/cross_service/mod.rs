@@ -1,0 +1,14 @@
+//! One file a subject; the promises (G1 …) are those of the contract.
+
+mod blocks;
+mod calls;
+mod connectivity;
+mod durability;
+mod errors;
+mod flow;
+mod ordering;
+mod paging;
+mod rest;
+mod sessions;
+mod unread;
+mod updates;
