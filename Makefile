@@ -1,0 +1,53 @@
+# What there is to do. Anything longer than a few lines lives in scripts/ or xtask/.
+SHELL := bash
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check fmt clippy doc proto bench sqlx setup \
+        test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-32s %s\n", $$1, $$2}'
+
+setup: ## Installs what is missing to build and run (PostgreSQL programs, a C compiler), and says what it does
+	@scripts/setup.sh
+
+run: setup ## Builds and starts everything in one process; Ctrl-C stops it
+	cargo run --release
+
+demo: setup ## Fills in people, follows and conversations, and prints their log-ins
+	cargo run --release -- demo
+
+test: setup ## Runs every test; needs no running server
+	cargo test --workspace
+
+check: fmt clippy test proto doc ## Everything that CI checks
+
+fmt: ## Checks the formatting
+	cargo fmt --all --check
+
+clippy: setup ## Lints; a warning is an error
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc: setup ## Builds the code's documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+proto: ## Lints and formats the protos, and checks them for breaking changes
+	@scripts/proto.sh
+
+bench: setup ## Measures the hot paths beside their limits, and writes a report
+	cargo run --release --package nova-bench
+
+sqlx: setup ## Writes the descriptions of all SQL anew (each service's .sqlx folder)
+	cargo xtask sqlx-prepare
+
+test-grpc-integration: setup ## Cross-service tests on services that the tests start themselves
+	cargo test --package nova-tests --test grpc_cross_service_integration_test
+
+test-grpc-integration-local: ## The same tests on services that run already on this machine
+	SERVICES_RUNNING=true cargo test --package nova-tests --test grpc_cross_service_integration_test
+
+test-grpc-script: ## Smoke test of running services by script: connectivity, endpoints, errors, latency
+	tests/grpc_integration_test.sh local
+
+test-grpc-script-staging: ## The same against the addresses in the environment
+	tests/grpc_integration_test.sh staging

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes sure that Nova can be built and run here. Installs only what is missing, and says so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Installs Debian packages where this user may; otherwise tells which are needed.
+install_packages() {
+    local sudo=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null && sudo=(sudo -n) || return 1
+    fi
+    command -v apt-get >/dev/null 2>&1 || return 1
+    say "installing $*"
+    "${sudo[@]}" apt-get update -qq >/dev/null 2>&1 || true
+    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+command -v cargo >/dev/null 2>&1 || die "Rust is missing: install it from https://rustup.rs, then run this again"
+if ! command -v cc >/dev/null 2>&1; then
+    install_packages gcc libc6-dev || die "a C compiler is missing: apt-get install gcc, or xcode-select --install"
+fi
+
+# PostgreSQL: a server that is configured, programs on the machine, or programs fetched once into Nova's cache folder.
+[ -n "${DATABASE_URL:-}${NOVA_TEST_PG:-}" ] && exit 0
+scripts/fetch-postgres.sh # returns at once where usable programs are found
