@@ -23,7 +23,13 @@ impl<'a> Caller<'a> {
     }
 
     /// Status and body of an answer.
-    async fn call(&self, service: ServiceName, method: Method, path: &str, body: Option<Value>) -> Outcome<(u16, Value)> {
+    async fn call(
+        &self,
+        service: ServiceName,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Outcome<(u16, Value)> {
         let failed = |cause: String| GrpcTestError::Unexpected(format!("{method} {path}: {cause}"));
         let mut request = Request::builder().method(&method).uri(self.world.http(service).await? + path);
         if !self.token.is_empty() {
@@ -101,14 +107,17 @@ async fn a_rule_holds_on_both_transports() -> Outcome {
     let world = World::start().await;
     let [ada, bob] = world.people(["ada", "bob"]).await?;
     let talk = ada.direct_with(&bob).await?.id;
-    bob.block(&ada).await?;
-    tokio::time::sleep(world.block_holds_within()).await;
-    Refusal::refused(ada.send(&talk, "over gRPC").await, Code::FailedPrecondition, "USER_BLOCKED");
+    let message = ada.send(&talk, "first").await?.id;
+    Refusal::refused(ada.edit(&message, "over gRPC", 5).await, Code::Aborted, "VERSION_CONFLICT");
     let rest = Caller::new(&world, &ada.tokens.access_token);
-    let path = format!("/api/v1/conversations/{talk}/messages");
-    let body = Some(json!({ "content": "over REST" }));
-    let (status, problem) = rest.call(ServiceName::Messaging, Method::POST, &path, body).await?;
-    assert_eq!((status, &problem["reason"], &problem["domain"]), (400, &json!("USER_BLOCKED"), &json!("messaging.nova")));
-    assert_eq!(problem["metadata"]["user_id"], bob.id);
+    let path = format!("/api/v1/messages/{message}");
+    let body = Some(json!({ "updatedContent": "over REST", "expectedVersion": "5" }));
+    let (status, problem) = rest.call(ServiceName::Messaging, Method::PATCH, &path, body).await?;
+    assert_eq!(
+        (status, &problem["reason"], &problem["domain"]),
+        (409, &json!("VERSION_CONFLICT"), &json!("messaging.nova"))
+    );
+    assert_eq!(problem["metadata"]["current_version"], "1");
+    assert_eq!(rest.ok(ServiceName::Messaging, Method::GET, &path, None).await?["message"]["content"], "first");
     Ok(())
 }

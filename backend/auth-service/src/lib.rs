@@ -48,14 +48,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 /// With a sentence that says what to do.
 pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::Result<Running> {
     let pool_config = config.database.pool_config(NAME);
-    if config.database.migrate {
-        pg::migrate(&pool_config, &MIGRATOR).await.context("the auth service's database can't be prepared")?;
-    } else {
-        let pending =
-            pg::pending(&pool_config, &MIGRATOR).await.context("the auth service's database can't be read")?;
-        anyhow::ensure!(pending == 0, "{pending} migrations of the auth service wait: run `nova migrate`");
-    }
-    let pg = Pool::new(pool_config)?;
+    let pg = chassis::open_database(pool_config, config.database.migrate, &MIGRATOR).await?;
     let clock = life.clock();
     let master = MasterKey::from_base64(config.master_key.expose()).context("auth.master_key")?;
     let master = Arc::new(master);

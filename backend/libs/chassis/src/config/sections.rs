@@ -152,6 +152,17 @@ impl Validate for Database {
         if !(1..=1000).contains(&self.max_connections) {
             faults.push(Fault::new(format!("{section}.max_connections"), "must be 1 to 1000"));
         }
+        for (key, bound) in [
+            ("acquire_timeout", self.acquire_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("statement_timeout", self.statement_timeout),
+            ("lock_timeout", self.lock_timeout),
+        ] {
+            // 0 would mean "for ever" to PostgreSQL
+            if bound < Duration::from_millis(10) {
+                faults.push(Fault::new(format!("{section}.{key}"), "must be at least 10ms"));
+            }
+        }
         if !self.url.is_empty() && self.pool_config("check").connect_options().is_err() {
             faults.push(Fault::new(format!("{section}.url"), "must be postgres://user:password@host:port/database"));
         }

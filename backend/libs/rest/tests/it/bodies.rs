@@ -5,8 +5,7 @@ use serde_json::json;
 
 use crate::fake::Fake;
 
-/// Every field, as `google.protobuf.json_format` of Python prints it (`always_print_fields_with_no_presence` where it says
-/// "all"); written down by hand.
+/// The same as `google.protobuf.json_format` of Python prints with `always_print_fields_with_no_presence`.
 #[tokio::test]
 async fn answers_are_proto3_json() {
     let zoo = Fake::zoo();
