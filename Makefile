@@ -29,7 +29,7 @@ clippy: setup ## Lints; a warning is an error
 	cargo clippy --workspace --all-targets -- -D warnings
 
 doc: setup ## Builds the code's documentation; a warning is an error
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items
 
 proto: ## Lints and formats the protos, and checks them for breaking changes
 	@scripts/proto.sh

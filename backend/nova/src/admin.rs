@@ -17,7 +17,7 @@ use crate::config::Config;
 pub enum Command {
     /// Makes an account whose e-mail counts as verified.
     CreateUser {
-        /// 3 to 32 of a-z 0-9 _ .
+        /// 3 to 32 characters: a-z, 0-9, dot and underscore
         username: String,
         /// Its e-mail.
         email: String,

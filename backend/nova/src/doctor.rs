@@ -74,7 +74,10 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     println!();
     if report.faults == 0 {
-        println!("nothing stands in the way of `nova serve`");
+        println!(
+            "{}",
+            if running { "nova runs, and nothing is wrong" } else { "nothing stands in the way of `nova serve`" }
+        );
         return Ok(ExitCode::SUCCESS);
     }
     println!(

@@ -37,7 +37,8 @@ enum Command {
     },
     /// Fills in people, follows and conversations, and prints their log-ins.
     Demo,
-    /// Checks configuration, data folder, database, keys, clock and ports, and says what to do.
+    /// Checks configuration, data folder, database, keys, clock and ports, and says what to do. Starts the managed
+    /// PostgreSQL for it if none runs, and makes it at the first time.
     Doctor,
     /// Applies pending migrations of all services and ends.
     Migrate,

@@ -1,6 +1,8 @@
 //! Accepts connections: HTTP/1.1 and HTTP/2 (h2c) on one port, with bounds on what a connection may cost.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,6 +12,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 use crate::Lifecycle;
 use crate::config::Listen;
@@ -26,6 +29,8 @@ const MAX_HEADER_BYTES: u32 = 32 * 1024;
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that asks for nothing is closed: an open socket costs its owner nothing and us a descriptor.
+const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Takes a port.
 ///
@@ -93,12 +98,26 @@ pub(crate) fn serve(
             };
             // Without it a small answer may wait for the acknowledgement of the one before (Nagle).
             let _ = stream.set_nodelay(true);
-            let service = TowerToHyperService::new(routes.clone());
+            let called = Arc::new(AtomicBool::new(false));
+            let calls = Arc::clone(&called);
+            let service = TowerToHyperService::new(routes.clone().map_request(move |request| {
+                calls.store(true, Ordering::Relaxed);
+                request
+            }));
             let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::trace!(%error, "a connection ended early");
+                let silent = async {
+                    tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
+                    if called.load(Ordering::Relaxed) {
+                        std::future::pending::<()>().await;
+                    }
+                };
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::trace!(%error, "a connection ended early");
+                    },
+                    () = silent => tracing::trace!("a connection on which nothing was asked was closed"),
                 }
             });
         }

@@ -35,7 +35,10 @@ pub async fn pending(config: &PoolConfig, migrator: &Migrator) -> Result<usize, 
 }
 
 async fn connect(config: &PoolConfig) -> Result<PgConnection, Error> {
-    let options = PoolConfig { pgbouncer: true, ..config.clone() }.connect_options()?;
+    let mut options = PoolConfig { pgbouncer: true, ..config.clone() }.connect_options()?;
+    if !config.pgbouncer {
+        options = options.options([("client_min_messages", "warning")]); // no notice of tables that are there already
+    }
     match tokio::time::timeout(config.connect_timeout, options.connect()).await {
         Ok(connection) => Ok(connection?),
         Err(_) => Err(Error::Unavailable("connecting took too long".into())),

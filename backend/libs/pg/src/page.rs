@@ -29,19 +29,19 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     /// `limit` is negative.
-    #[error("limit: must not be negative")]
+    #[error("must not be negative")]
     NegativeLimit,
     /// `offset` is negative.
-    #[error("offset: must not be negative")]
+    #[error("must not be negative")]
     NegativeOffset,
     /// `offset` is beyond [`MAX_OFFSET`].
-    #[error("offset: must be at most {MAX_OFFSET}, use page_token to read further")]
+    #[error("must be at most {MAX_OFFSET}, use page_token to read further")]
     OffsetTooLarge,
     /// Both ways to say where the page starts.
-    #[error("offset: must be 0 when page_token is given")]
+    #[error("must be 0 when page_token is given")]
     OffsetAndToken,
     /// Damaged, or made for other arguments.
-    #[error("page_token: is not a token of this call with these arguments")]
+    #[error("is not a token of this call with these arguments")]
     Token,
 }
 

@@ -145,7 +145,11 @@ impl App {
         let key = |view: &ConversationView| (view.last_activity_at.timestamp_micros(), view.conversation.id.uuid());
         let bytes = |view: &ConversationView| view.last_message.as_ref().map_or(0, Message::content_bytes);
         page.limit = page.limit.min(fitting(&found, self.limits.page_bytes, bytes));
-        let (conversations, next_page_token) = page.finish(found, key);
+        let (mut conversations, next_page_token) = page.finish(found, key);
+        if caller.user_id() != Some(user) {
+            // Whoever acts for somebody may see that there is a conversation, but read only what they are part of.
+            conversations.iter_mut().for_each(|view| view.last_message = None);
+        }
         Ok(ConversationPage { conversations, total_count, next_page_token })
     }
 

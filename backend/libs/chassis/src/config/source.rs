@@ -36,7 +36,8 @@ impl fmt::Display for Faults {
         f.write_str("the configuration is not usable:")?;
         for Fault { key, problem } in &self.0 {
             write!(f, "\n  {key}: {problem}")?;
-            if !key.is_empty() && !key.starts_with(PREFIX) && !key.contains('/') {
+            let is_key = key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._".contains(&b));
+            if is_key && !key.is_empty() && !key.ends_with(".toml") {
                 write!(f, " (environment: {PREFIX}{})", key.to_uppercase().replace('.', "__"))?;
             }
         }
