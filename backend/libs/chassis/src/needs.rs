@@ -9,12 +9,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use pg::{Migrator, Pool, PoolConfig};
 use rpc::PeerChannel;
+use tokio::time::Instant;
 
 use crate::config::AcceptedTokens;
 use crate::{Lifecycle, Wiring};
 
 /// How often a database that does not answer is asked again before a service calls itself ready.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// How long a start waits for the database.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens a service's database. Pending migrations are applied, or, without `migrate`, refused.
 ///
@@ -22,6 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// If the database does not answer, a migration fails, or one is pending that may not be applied.
 pub async fn open_database(config: PoolConfig, migrate: bool, migrator: &Migrator) -> anyhow::Result<Pool> {
     let name = config.application_name.clone();
+    await_database(&name, &Pool::new(config.clone())?).await;
     if migrate {
         pg::migrate(&config, migrator)
             .await
@@ -32,6 +36,22 @@ pub async fn open_database(config: PoolConfig, migrate: bool, migrator: &Migrato
         ensure!(pending == 0, "{pending} migrations of the {name} service are pending: run `nova migrate` first");
     }
     Ok(Pool::new(config)?)
+}
+
+/// Programs that are started together, database and services, come up in any order.
+async fn await_database(name: &str, pool: &Pool) {
+    let until = Instant::now() + PATIENCE;
+    let mut told = false;
+    while let Err(error) = pool.ping().await {
+        if Instant::now() > until {
+            return; // what comes next says why
+        }
+        if !told {
+            tracing::warn!("the {name} service's database does not answer, waiting up to {PATIENCE:?}: {error}");
+            told = true;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
 }
 
 /// The verifier that the services of this process share, or one that follows the auth service.

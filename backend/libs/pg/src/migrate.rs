@@ -1,9 +1,14 @@
 //! Forward-only migrations, safe when several replicas start at once (sqlx takes an advisory lock).
 
+use std::time::Duration;
+
 use sqlx::migrate::Migrator;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::{Error, PoolConfig};
+
+/// A start may wait longer for a busy server than a call does.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Applies what is pending, on a connection of its own without a statement time-out.
 ///
@@ -39,7 +44,7 @@ async fn connect(config: &PoolConfig) -> Result<PgConnection, Error> {
     if !config.pgbouncer {
         options = options.options([("client_min_messages", "warning")]); // no notice of tables that are there already
     }
-    match tokio::time::timeout(config.connect_timeout, options.connect()).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connection) => Ok(connection?),
         Err(_) => Err(Error::Unavailable("connecting took too long".into())),
     }

@@ -119,7 +119,10 @@ async fn own_server() -> anyhow::Result<pgboot::Postgres> {
         let home = folder(n);
         let options = pgboot::Options {
             durable: false,
-            settings: vec![("max_connections".to_owned(), "400".to_owned())],
+            // Checkpoints in the middle of a run make everybody wait for the disk.
+            settings: [("max_connections", "400"), ("max_wal_size", "4GB"), ("checkpoint_timeout", "1h")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .to_vec(),
             ..pgboot::Options::new(&home)
         };
         match pgboot::Postgres::start(&options).await {
