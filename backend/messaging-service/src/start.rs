@@ -31,7 +31,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: ContactView) -> anyhow::Result<Running> {
-    let database = config.database.pool_config(NAME);
+    let database = PoolConfig { plans_by_index: true, ..config.database.pool_config(NAME) };
     let pool = chassis::open_database(database.clone(), config.database.migrate, &MIGRATOR).await?;
     let lanes_pool = Pool::new(PoolConfig {
         application_name: format!("{NAME}-lanes"),

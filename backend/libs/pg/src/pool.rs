@@ -37,6 +37,10 @@ pub struct PoolConfig {
     pub lock_timeout: Duration,
     /// Behind PgBouncer in transaction mode: no prepared statements are kept and no settings are sent at connect.
     pub pgbouncer: bool,
+    /// Every statement finds its rows by an index and in the index's order. A plan is kept for the life of a connection:
+    /// one that was made while a table was small, or before its statistics were, would read and sort all of a table that
+    /// has grown.
+    pub plans_by_index: bool,
 }
 
 impl PoolConfig {
@@ -52,6 +56,8 @@ impl PoolConfig {
             return Ok(options.statement_cache_capacity(0));
         }
         let ms = |d: Duration| d.as_millis().to_string();
+        let by_scan = if self.plans_by_index { "off" } else { "on" };
+        let options = options.options(["seqscan", "bitmapscan", "sort"].map(|way| (format!("enable_{way}"), by_scan)));
         Ok(options.statement_cache_capacity(512).options([
             ("statement_timeout", ms(self.statement_timeout)),
             ("lock_timeout", ms(self.lock_timeout)),

@@ -143,6 +143,7 @@ impl Database {
             statement_timeout: self.statement_timeout,
             lock_timeout: self.lock_timeout,
             pgbouncer: self.pgbouncer,
+            plans_by_index: false,
         }
     }
 }

@@ -22,6 +22,7 @@ fn pool(url: &str) -> Pool {
         statement_timeout: Duration::from_secs(30),
         lock_timeout: Duration::from_secs(5),
         pgbouncer: false,
+        plans_by_index: false,
     })
     .expect("a valid address")
 }
