@@ -35,7 +35,7 @@ proto: ## Lints and formats the protos, and checks them for breaking changes
 	@scripts/proto.sh
 
 bench: setup ## Measures the hot paths beside their limits, and writes a report
-	cargo run --release --package nova-bench
+	cargo build --release --package nova && cargo run --release --package nova-bench
 
 sqlx: setup ## Writes the descriptions of all SQL anew (each service's .sqlx folder)
 	cargo xtask sqlx-prepare
