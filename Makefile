@@ -2,7 +2,7 @@
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy doc proto bench sqlx setup \
+.PHONY: help run demo test check fmt clippy doc proto bench sqlx setup setup-tests \
         test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
 
 help: ## Lists the targets
@@ -11,13 +11,16 @@ help: ## Lists the targets
 setup: ## Installs what is missing to build and run (PostgreSQL programs, a C compiler), and says what it does
 	@scripts/setup.sh
 
+setup-tests: ## The same, and what tests start besides (a Redis server)
+	@scripts/setup.sh tests
+
 run: setup ## Builds and starts everything in one process; Ctrl-C stops it
 	cargo run --release
 
 demo: setup ## Fills in people, follows and conversations, and prints their log-ins
 	cargo run --release -- demo
 
-test: setup ## Runs every test; needs no running server
+test: setup-tests ## Runs every test; needs no running server
 	cargo test --workspace
 
 check: fmt clippy test proto doc ## Everything that CI checks

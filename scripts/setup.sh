@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that Nova can be built and run here. Installs only what is missing, and says so.
+#
+#   scripts/setup.sh          to build and run
+#   scripts/setup.sh tests    to test as well: a Redis server that tests start for themselves
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +24,10 @@ install_packages() {
 command -v cargo >/dev/null 2>&1 || die "Rust is missing: install it from https://rustup.rs, then run this again"
 if ! command -v cc >/dev/null 2>&1; then
     install_packages gcc libc6-dev || die "a C compiler is missing: apt-get install gcc, or xcode-select --install"
+fi
+
+if [ "${1:-}" = tests ] && ! command -v redis-server >/dev/null 2>&1; then
+    install_packages redis-server || die "redis-server is missing, tests start one of their own: apt-get install redis-server, or brew install redis"
 fi
 
 # PostgreSQL: a server that is configured, programs on the machine, or programs fetched once into Nova's cache folder.

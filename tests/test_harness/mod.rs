@@ -7,7 +7,6 @@
 //! Tests make their own people ([`World::person`]) and look at nothing else, so their order, other tests and whatever a
 //! provided installation holds do not matter to them.
 
-mod dice;
 pub mod grpc_helpers;
 mod own;
 mod people;
@@ -15,9 +14,9 @@ mod relay;
 pub mod scenario;
 mod world;
 
-pub use dice::Dice;
 pub use grpc_helpers::{GrpcConfig, GrpcTestError, Outcome, Refusal};
 pub use people::{Person, all_pages};
 pub use relay::Link;
 pub use scenario::IntegrationTestScenario;
+pub use testkit::Dice;
 pub use world::{ServiceName, World};

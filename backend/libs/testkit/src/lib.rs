@@ -5,15 +5,19 @@
 
 mod client;
 mod database;
+mod dice;
 mod eventually;
 mod proxy;
+mod redis;
 mod status;
 mod tokens;
 
 pub use client::{As, Authorized, channel};
 pub use database::TestDatabase;
+pub use dice::Dice;
 pub use eventually::eventually;
 pub use proxy::{ChaosProxy, Upstream};
+pub use redis::TestRedis;
 pub use status::{assert_reason, check_status};
 pub use tokens::{AUDIENCE, ISSUER, Tokens};
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::Clock;
 use ids::{SessionId, UserId};
 use jsonwebtoken::{EncodingKey, Header};
+use protos::auth::v1::{GetTokenStateResponse, PublicKey};
 
 /// The issuer of test tokens, which is the default issuer too.
 pub const ISSUER: &str = "nova";
@@ -48,6 +49,24 @@ impl Tokens {
         let verifier = Verifier::new(self.clock.clone(), ISSUER, AUDIENCE);
         verifier.install(&self.jwks).expect("the key set is valid");
         Arc::new(verifier)
+    }
+
+    /// What an auth service answers to who follows the state of tokens: its public key, and no ended session.
+    ///
+    /// # Panics
+    /// If the key set can't be read.
+    pub fn state(&self) -> GetTokenStateResponse {
+        let jwks: serde_json::Value = serde_json::from_str(&self.jwks).expect("it was written here");
+        let text = |name: &str| jwks["keys"][0][name].as_str().unwrap_or_default().to_owned();
+        let key = PublicKey {
+            kid: text("kid"),
+            alg: text("alg"),
+            kty: text("kty"),
+            crv: text("crv"),
+            x: text("x"),
+            ..PublicKey::default()
+        };
+        GetTokenStateResponse { as_of: clock::rfc3339(self.clock.now()), keys: vec![key], ..Default::default() }
     }
 
     /// A person's token, with a new session.

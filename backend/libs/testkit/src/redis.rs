@@ -1,0 +1,80 @@
+//! A Redis of the test's own.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::eventually;
+
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// A Redis on a port of its own, which keeps nothing and ends with the test.
+pub struct TestRedis {
+    port: u16,
+    process: Child,
+}
+
+impl TestRedis {
+    /// Starts the `redis-server` that is on the machine.
+    ///
+    /// # Panics
+    /// If there is none, or it does not start.
+    pub async fn start() -> Self {
+        // The port is free at this moment; who takes it meanwhile makes the start fail, and the next is tried.
+        for _ in 0..5 {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let port = listener.local_addr().expect("a bound listener has an address").port();
+            drop(listener);
+            let mut process = Self::run(port);
+            let answers =
+                eventually("Redis answers", START_WITHIN, async || TcpStream::connect(("127.0.0.1", port)).await.ok());
+            let is_up = tokio::select! {
+                _ = answers => true,
+                _ended = process.wait() => false,
+            };
+            if is_up {
+                return Self { port, process };
+            }
+        }
+        panic!("redis-server does not start on any port");
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it is, for a proxy before it.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Ends it without a warning.
+    ///
+    /// # Panics
+    /// If it can't be killed.
+    pub async fn kill(&mut self) {
+        self.process.kill().await.expect("a process can be killed");
+    }
+
+    /// Starts it again where it was.
+    pub async fn restart(&mut self) {
+        self.process = Self::run(self.port);
+        let port = self.port;
+        eventually("Redis answers again", START_WITHIN, async || TcpStream::connect(("127.0.0.1", port)).await.ok())
+            .await;
+    }
+
+    fn run(port: u16) -> Child {
+        Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server is needed by this test: `make setup` installs it, or apt-get install redis-server")
+    }
+}
