@@ -84,6 +84,7 @@ pub struct Verifier {
     revoked: RwLock<HashMap<SessionId, DateTime<Utc>>>,
     verified: moka::sync::Cache<[u8; 32], Caller>,
     installs: watch::Sender<u64>,
+    revocations: watch::Sender<u64>,
 }
 
 impl Verifier {
@@ -97,6 +98,7 @@ impl Verifier {
             revoked: RwLock::default(),
             verified: moka::sync::Cache::new(CACHED_TOKENS),
             installs: watch::Sender::new(0),
+            revocations: watch::Sender::new(0),
         }
     }
 
@@ -121,7 +123,17 @@ impl Verifier {
             let now = self.clock.now();
             revoked.retain(|_, until| *until > now);
         }
-        revoked.insert(session, until);
+        let known = revoked.insert(session, until).is_some();
+        drop(revoked);
+        // The same session is told of again and again where the auth service is asked for what has changed.
+        if !known {
+            self.revocations.send_modify(|n| *n += 1);
+        }
+    }
+
+    /// Changes whenever one more session is refused: for what was let in before and goes on.
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.subscribe()
     }
 
     /// Whether keys have been installed; before that no token can be checked.
@@ -147,11 +159,11 @@ impl Verifier {
         let fingerprint: [u8; 32] =
             digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("a SHA-256 has 32 bytes");
         if let Some(caller) = self.verified.get(&fingerprint) {
-            return self.still_valid(caller);
+            return self.still_valid(&caller).map(|()| caller);
         }
         let claims = self.claims(token).await?;
         let caller = self.caller(claims)?;
-        let caller = self.still_valid(caller)?;
+        self.still_valid(&caller)?;
         self.verified.insert(fingerprint, caller.clone());
         Ok(caller)
     }
@@ -194,7 +206,11 @@ impl Verifier {
         Ok(Caller::of_person(user, session, claims.roles, claims.exp))
     }
 
-    fn still_valid(&self, caller: Caller) -> Result<Caller, Denied> {
+    /// Checks a caller again, whose token was good once.
+    ///
+    /// # Errors
+    /// [`Denied`] if the token has expired or its session has ended since.
+    pub fn still_valid(&self, caller: &Caller) -> Result<(), Denied> {
         if caller.expires_at() <= self.clock.now().timestamp() {
             return Err(Denied::TokenExpired);
         }
@@ -204,10 +220,38 @@ impl Verifier {
                 return Err(Denied::TokenRevoked);
             }
         }
-        Ok(caller)
+        Ok(())
     }
 
     fn current_keys(&self) -> Arc<KeySet> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_looked_at_again_and_each_revocation_is_news_once() {
+        let (clock, hands) = Clock::mock(DateTime::from_timestamp(1_000_000, 0).expect("a time"));
+        let verifier = Verifier::new(clock.clone(), "nova", "nova");
+        let mut news = verifier.revocations();
+        let (session, until) = (SessionId::generate(clock.now()), clock.now() + Duration::from_secs(60));
+        let mine = Caller::of_person(UserId::generate(clock.now()), session, vec![], until.timestamp());
+        let other = SessionId::generate(clock.now());
+        let other = Caller::of_person(UserId::generate(clock.now()), other, vec![], until.timestamp());
+        for caller in [&mine, &other] {
+            assert_eq!(verifier.still_valid(caller), Ok(()));
+        }
+        assert!(!news.has_changed().expect("the verifier lives"));
+        verifier.revoke(session, until);
+        assert_eq!((verifier.still_valid(&mine), verifier.still_valid(&other)), (Err(Denied::TokenRevoked), Ok(())));
+        assert!(news.has_changed().expect("the verifier lives"));
+        news.mark_unchanged();
+        verifier.revoke(session, until);
+        assert!(!news.has_changed().expect("the verifier lives"), "it was known");
+        hands.advance(Duration::from_secs(60));
+        assert_eq!(verifier.still_valid(&other), Err(Denied::TokenExpired));
     }
 }

@@ -1,7 +1,8 @@
 //! The one layer that every call passes, whatever the transport: identity, deadline, overload, panics, ids, logs, metrics.
 //!
 //! The whole request is read before a slot is taken: slots are for work, not for waiting until a client has sent what it
-//! wants. Nova's own services have slots of their own, so that strangers can't keep revocations from spreading.
+//! wants. Nova's own services have slots of their own, so that strangers can't keep revocations from spreading. A server stream
+//! has a slot until it begins; from then on it is one of the [`Streams`].
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -11,23 +12,26 @@ use std::time::Duration;
 
 use authn::{Access, AccessTable, Denied, Verifier};
 use axum::body::Body;
-use errors::{Class, Classify, Kind, common, status_of};
+use errors::status_of;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{counter, gauge, histogram};
 use pg::request::InRequest;
 use rpc::CallContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::StatusExt;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use crate::Lifecycle;
 use crate::config::Listen;
+use crate::refusal::{Refusal, code_of, explain};
+use crate::streams::{Meters, Opening, Streams};
 
 /// How long a client may take to send a request.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +49,7 @@ struct Rules {
     verifier: Arc<Verifier>,
     slots: Arc<Semaphore>,
     service_slots: Arc<Semaphore>,
+    streams: Arc<Streams>,
     timeout: Duration,
     max_request_bytes: usize,
 }
@@ -52,8 +57,15 @@ struct Rules {
 struct Method {
     name: &'static str,
     access: Access,
-    duration: Histogram,
-    outcomes: [Counter; 17],
+    is_stream: bool,
+    meters: Arc<Meters>,
+}
+
+/// When a call began, and when its caller wants it to be over.
+#[derive(Clone, Copy)]
+struct Term {
+    started: Instant,
+    until: Option<Instant>,
 }
 
 impl GuardLayer {
@@ -64,26 +76,33 @@ impl GuardLayer {
         table: AccessTable,
         verifier: Arc<Verifier>,
         listen: &Listen,
+        life: &Lifecycle,
     ) -> Self {
+        let streaming = rest::server_streams(service);
         let method = |&(name, access): &(&'static str, Access)| {
             let outcome = |code: usize| {
                 let code = format!("{:?}", Code::from_i32(i32::try_from(code).expect("codes are small")));
                 counter!("nova_rpc_calls_total", "service" => service, "method" => name, "code" => code)
             };
-            let method = Method {
-                name,
-                access,
+            let is_stream = streaming.iter().any(|stream| stream == name);
+            let meters = Meters {
                 duration: histogram!("nova_rpc_duration_seconds", "service" => service, "method" => name),
                 outcomes: std::array::from_fn(outcome),
+                open: is_stream.then(|| gauge!("nova_rpc_streams_open", "service" => service, "method" => name)),
             };
-            (format!("/{service}/{name}"), method)
+            (format!("/{service}/{name}"), Method { name, access, is_stream, meters: Arc::new(meters) })
         };
+        let streams = Arc::new(Streams::new(domain, Arc::clone(&verifier), listen.max_streams));
+        if !streaming.is_empty() {
+            life.spawn("streams", Arc::clone(&streams).look_after(life.draining().clone(), listen.clone()));
+        }
         Self(Arc::new(Rules {
             domain,
             methods: table.iter().map(method).collect(),
             verifier,
             slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
             service_slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
+            streams,
             timeout: listen.request_timeout,
             max_request_bytes: listen.max_request_bytes,
         }))
@@ -102,36 +121,6 @@ impl<S> Layer<S> for GuardLayer {
 pub struct Guard<S> {
     inner: S,
     rules: Arc<Rules>,
-}
-
-/// Refusals of the guard itself.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    #[error("the service has more calls than it takes on")]
-    Overloaded,
-    #[error("the request is larger than {0} bytes")]
-    TooLarge(usize),
-    #[error("the deadline passed before the answer was known")]
-    DeadlineExceeded,
-    #[error("there is no such RPC")]
-    Unimplemented,
-    #[error("the handler panicked")]
-    Panicked,
-}
-
-impl Classify for Refusal {
-    fn class(&self) -> Class {
-        match self {
-            Self::Denied(denied) => denied.class(),
-            Self::Overloaded => Class::limited(common::OVERLOADED, Duration::from_millis(500)),
-            Self::TooLarge(_) => Class::new(Kind::Invalid, common::MESSAGE_TOO_LARGE),
-            Self::DeadlineExceeded => Class::timeout(),
-            Self::Unimplemented => Class::new(Kind::Invalid, common::UNIMPLEMENTED),
-            Self::Panicked => Class::internal(),
-        }
-    }
 }
 
 impl<S> Service<Request<Body>> for Guard<S>
@@ -171,7 +160,9 @@ impl Rules {
                 &id,
             );
         };
-        let timeout = grpc_timeout(request.headers()).map_or(self.timeout, |asked| asked.min(self.timeout));
+        let asked = grpc_timeout(request.headers());
+        let timeout = asked.map_or(self.timeout, |asked| asked.min(self.timeout));
+        let term = Term { started, until: asked.and_then(|asked| started.checked_add(asked)) };
         let traceparent = traceparent(request.headers());
         // Of the highest level, so that a warning has its request id whatever the filter lets through.
         let span = tracing::error_span!(
@@ -183,25 +174,31 @@ impl Rules {
         let context = CallContext { deadline: started + timeout, request_id: Arc::clone(&id), traceparent };
         let deadline = context.deadline;
 
-        let call = rpc::scope(context, self.call(method, inner, request));
+        let call = rpc::scope(context, self.call(method, term, inner, request));
         let call = InRequest::new(AssertUnwindSafe(call).catch_unwind());
         let answered = async {
             match tokio::time::timeout_at(deadline, call).await {
-                Ok(Ok(Ok(response))) => self.explained(response),
+                Ok(Ok(Ok(mut response))) => {
+                    explain(self.domain, response.headers_mut());
+                    response
+                }
                 Ok(Ok(Err(refusal))) => status_of(self.domain, &refusal).into_http(),
                 Ok(Err(_panic)) => status_of(self.domain, &Refusal::Panicked).into_http(),
                 Err(_) => status_of(self.domain, &Refusal::DeadlineExceeded).into_http(),
             }
         };
         let response = answered.instrument(span).await;
-        method.duration.record(started.elapsed());
-        method.outcomes[code_of(response.headers())].increment(1);
+        // What a stream came to is known at its end.
+        if !method.is_stream || has_ended(&response) {
+            method.meters.record(started, code_of(response.headers()));
+        }
         with_id(response, &id)
     }
 
     async fn call<S>(
         &self,
         method: &Method,
+        term: Term,
         mut inner: S,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Refusal>
@@ -211,6 +208,11 @@ impl Rules {
     {
         request = self.received(request).await?;
         let caller = self.caller(method.access, request.headers()).await?;
+        // Timers are too coarse for a deadline that is over before there is anything to wait for.
+        if term.until.is_some_and(|until| until <= Instant::now()) {
+            return Err(Refusal::DeadlineExceeded);
+        }
+        let opening = if method.is_stream { Some(self.opening(method, term, caller.clone())?) } else { None };
         let of_service = caller.as_ref().is_some_and(authn::Caller::is_service);
         let slots = if of_service { &self.service_slots } else { &self.slots };
         let _slot: OwnedSemaphorePermit = Arc::clone(slots).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
@@ -218,7 +220,16 @@ impl Rules {
             request.extensions_mut().insert(caller);
         }
         let Ok(response) = inner.call(request).await;
-        Ok(response)
+        Ok(match opening {
+            Some(opening) if !has_ended(&response) => response.map(|body| self.streams.open(body, opening)),
+            _ => response,
+        })
+    }
+
+    fn opening(&self, method: &Method, term: Term, caller: Option<authn::Caller>) -> Result<Opening, Refusal> {
+        let place = self.streams.admit()?;
+        let meters = Arc::clone(&method.meters);
+        Ok(Opening { place, caller, meters, started: term.started, until: term.until })
     }
 
     /// The request with its whole body. Every RPC of Nova's takes one message, so there is an end to wait for.
@@ -253,31 +264,11 @@ impl Rules {
             Err(denied) => Err(denied),
         }
     }
+}
 
-    /// Gives statuses that the gRPC library made itself (a body that can't be decoded, say) a reason too.
-    fn explained(&self, mut response: Response<Body>) -> Response<Body> {
-        let headers = response.headers();
-        if code_of(headers) == 0 || headers.contains_key("grpc-status-details-bin") {
-            return response;
-        }
-        let Some(status) = Status::from_header_map(headers) else { return response };
-        let unreadable = || ["decode", "decompress"].iter().any(|word| status.message().contains(word));
-        let (code, reason) = match status.code() {
-            Code::Internal if unreadable() => (Code::InvalidArgument, common::INVALID_ARGUMENT),
-            Code::InvalidArgument => (Code::InvalidArgument, common::INVALID_ARGUMENT),
-            Code::OutOfRange | Code::ResourceExhausted => (Code::InvalidArgument, common::MESSAGE_TOO_LARGE),
-            Code::Unimplemented => (Code::Unimplemented, common::UNIMPLEMENTED),
-            Code::Cancelled => (Code::Cancelled, common::CANCELLED),
-            Code::DeadlineExceeded => (Code::DeadlineExceeded, common::DEADLINE_EXCEEDED),
-            Code::Unavailable => (Code::Unavailable, common::UNAVAILABLE),
-            code => (code, common::INTERNAL),
-        };
-        let details = ErrorDetails::with_error_info(reason, self.domain, []);
-        let explained = Status::with_error_details(code, status.message(), details);
-        // A header map that tonic made a moment ago takes one more status.
-        let _ = explained.add_header(response.headers_mut());
-        response
-    }
+/// Whether the status stands in the headers: nothing follows them then.
+fn has_ended<B>(response: &Response<B>) -> bool {
+    response.headers().contains_key(Status::GRPC_STATUS)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
@@ -322,12 +313,6 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
         "n" => Duration::from_nanos(n),
         _ => return None,
     })
-}
-
-/// The status of a unary reply that failed stands in its headers; without one the call succeeded.
-fn code_of(headers: &HeaderMap) -> usize {
-    let code = headers.get("grpc-status").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-    code.unwrap_or(0).min(16)
 }
 
 #[cfg(test)]

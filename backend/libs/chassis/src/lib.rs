@@ -7,7 +7,9 @@ mod health;
 mod lifecycle;
 mod listener;
 mod needs;
+mod refusal;
 mod service;
+mod streams;
 pub mod telemetry;
 
 pub use guard::{Guard, GuardLayer};

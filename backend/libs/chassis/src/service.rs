@@ -81,7 +81,8 @@ impl Service {
         let grpc_listener = bind(listen.grpc(), &key("GRPC_PORT")).await?;
         let http_listener = bind(listen.http(), &key("HTTP_PORT")).await?;
 
-        let guard = GuardLayer::new(self.grpc_name, self.domain, self.access, Arc::clone(&self.verifier), listen);
+        let verifier = Arc::clone(&self.verifier);
+        let guard = GuardLayer::new(self.grpc_name, self.domain, self.access, verifier, listen, life);
         let (readiness, health) = Readiness::new(self.grpc_name);
         let (direct, routes) = guarded(self.grpc, self.grpc_name, guard);
         let limits = rest::Limits { body_bytes: listen.max_request_bytes, body_time: listen.request_timeout };

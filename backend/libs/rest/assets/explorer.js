@@ -35,7 +35,19 @@ function row(parameter, id) {
   return { parameter, input, view: element("div", { class: "row" }, label, input, element("small", {}, about ?? "")) };
 }
 
-async function call(verb, path, rows, body, out) {
+// Events as they come; of a long stream the end.
+async function read(body, out, head) {
+  const most = 100_000;
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    text = (text + part.value).slice(-most);
+    out.textContent = `${head}\n\n${text}`;
+  }
+  out.textContent += "(the server has ended the stream)";
+}
+
+async function call(verb, path, rows, body, out, signal) {
   const query = new URLSearchParams();
   const headers = new Headers();
   let address = path;
@@ -55,9 +67,11 @@ async function call(verb, path, rows, body, out) {
   out.textContent = `${verb} ${url} …`;
   const begun = performance.now();
   try {
-    const answer = await fetch(url, { method: verb, headers, body: text || undefined, cache: "no-store", credentials: "omit" });
+    const answer = await fetch(url, { method: verb, headers, body: text || undefined, cache: "no-store", credentials: "omit", signal });
     const took = Math.round(performance.now() - begun);
     const shown = ["etag", "retry-after", "x-request-id"].filter((h) => answer.headers.has(h)).map((h) => `${h}: ${answer.headers.get(h)}`);
+    const head = [`${answer.status} ${answer.statusText} (${took} ms)`, ...shown].join("\n");
+    if (answer.headers.get("content-type") === "text/event-stream") return await read(answer.body, out, head);
     let content = await answer.text();
     try {
       const json = JSON.parse(content);
@@ -67,9 +81,10 @@ async function call(verb, path, rows, body, out) {
     } catch {
       // Not every answer is JSON.
     }
-    out.textContent = [`${answer.status} ${answer.statusText} (${took} ms)`, ...shown, "", content].join("\n");
+    out.textContent = `${head}\n\n${content}`;
   } catch (error) {
-    out.textContent = `The server cannot be reached: ${error.message}`;
+    if (signal?.aborted) out.textContent += "(stopped)";
+    else out.textContent = `The server cannot be reached: ${error.message}`;
   }
 }
 
@@ -86,10 +101,20 @@ function fill(api, inner, verb, path, operation) {
   }
   const out = element("pre", { tabindex: "0", "aria-label": "Answer" });
   out.hidden = true;
-  form.append(element("button", {}, "Send"));
-  form.addEventListener("submit", (event) => {
+  const streams = "text/event-stream" in (operation.responses[200].content ?? {});
+  const stop = element("button", { type: "button" }, "Stop");
+  stop.hidden = true;
+  let running;
+  stop.addEventListener("click", () => running.abort());
+  form.append(element("button", {}, "Send"), stop);
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    call(verb, path, rows, body, out);
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    stop.hidden = !streams;
+    await call(verb, path, rows, body, out, mine.signal);
+    if (running === mine) stop.hidden = true;
   });
   inner.append(element("p", { class: "comment" }, operation.description ?? ""), form, out);
 }

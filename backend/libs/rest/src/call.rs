@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt;
 
 /// Bytes in front of each message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
+pub(crate) const PREFIX: usize = 5;
 /// What goes along to the service.
 const PASSED_ON: [HeaderName; 5] = [
     AUTHORIZATION,
@@ -73,6 +73,7 @@ pub(crate) async fn unary(response: Response<Body>) -> Result<Bytes, Status> {
     Ok(message)
 }
 
-fn refusal(headers: &HeaderMap) -> Option<Status> {
+/// The status among headers or trailers, if it is a failure.
+pub(crate) fn refusal(headers: &HeaderMap) -> Option<Status> {
     Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
 }

@@ -52,13 +52,24 @@ pub(crate) struct Rule {
     pub body: String,
 }
 
+/// Names of the RPCs of one of Nova's services that answer by a stream; none for a service that is not Nova's.
+pub fn server_streams(service: &str) -> Vec<String> {
+    let service = POOL.get_service_by_name(service);
+    let methods = service.iter().flat_map(prost_reflect::ServiceDescriptor::methods);
+    methods.filter(MethodDescriptor::is_server_streaming).map(|method| method.name().to_owned()).collect()
+}
+
 /// The RPCs of a service that REST serves, each with its rules; the additional bindings come after the main one.
 ///
-/// Server streams are not among them: a unary call has one answer, and a stream needs another form of it.
+/// Of server streams only what is asked for by GET: an EventSource and an upgrade know no other verb.
 pub(crate) fn served(pool: &DescriptorPool, service: &str) -> Result<Vec<(MethodDescriptor, Vec<Rule>)>, Fault> {
     let service = pool.get_service_by_name(service).ok_or_else(|| Fault::NoService(service.to_owned()))?;
-    let unary = service.methods().filter(|m| !m.is_server_streaming() && !m.is_client_streaming());
-    Ok(unary.map(|method| (method.clone(), rules(&method))).filter(|(_, rules)| !rules.is_empty()).collect())
+    let served = |method: MethodDescriptor| {
+        let mut rules = rules(&method);
+        rules.retain(|rule| !method.is_server_streaming() || rule.verb == Method::GET);
+        (!rules.is_empty()).then_some((method, rules))
+    };
+    Ok(service.methods().filter(|method| !method.is_client_streaming()).filter_map(served).collect())
 }
 
 /// The rules of an RPC.

@@ -20,6 +20,7 @@ use crate::fields::Field;
 use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::query::Parameters;
+use crate::shape::Shape;
 
 /// Fields that `Idempotency-Key` is another spelling of.
 pub(crate) const CLIENT_IDS: [&str; 2] = ["client_message_id", "client_conversation_id"];
@@ -49,6 +50,8 @@ pub(crate) struct Endpoint {
     pub client_id: Option<Field>,
     /// Where the answer's ETag comes from.
     pub versioned: Option<Versioned>,
+    /// What its messages look like, where it answers by a stream of them.
+    pub stream: Option<Shape>,
     input: MessageDescriptor,
     output: MessageDescriptor,
 }
@@ -93,7 +96,8 @@ impl Endpoint {
             pattern,
             expected_version: find(EXPECTED_VERSION),
             client_id: CLIENT_IDS.iter().find_map(|name| find(name)),
-            versioned: Versioned::of(&method.output()),
+            versioned: Versioned::of(&method.output()).filter(|_| !method.is_server_streaming()),
+            stream: method.is_server_streaming().then(|| Shape::of(method)),
             path,
             query,
             body,
@@ -149,6 +153,9 @@ impl Endpoint {
             && let Some(key) = conditions::idempotency_key(&parts.headers)?
         {
             field.agree(message, key, "header idempotency-key")?;
+        }
+        if let Some(stream) = &self.stream {
+            stream.resume(&parts.headers, message)?;
         }
         Ok(())
     }

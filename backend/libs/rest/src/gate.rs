@@ -101,6 +101,7 @@ pub fn cors(routes: Router, origins: Origins) -> Router {
     let asks = asks.into_iter().chain(named(&[
         "grpc-timeout",
         "idempotency-key",
+        "last-event-id",
         "traceparent",
         "tracestate",
         "x-grpc-web",

@@ -12,12 +12,16 @@ mod explorer;
 mod fields;
 mod gate;
 mod limits;
+mod messages;
 mod openapi;
 mod problem;
 mod query;
 mod route;
+mod shape;
+mod sse;
+mod websocket;
 
-pub use descriptors::Fault;
+pub use descriptors::{Fault, server_streams};
 pub use explorer::docs;
 pub use gate::{Origins, cors, gate, not_found};
 pub use limits::Limits;

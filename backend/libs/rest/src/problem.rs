@@ -118,6 +118,21 @@ impl Problem {
         self
     }
 
+    /// The document.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.0).expect("a problem is made of texts and numbers")
+    }
+
+    /// HTTP's status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What clients branch on.
+    pub(crate) fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
     /// The same, of a call that no service was asked about.
     #[must_use]
     pub fn at(mut self, request_id: Arc<str>) -> Self {
@@ -128,8 +143,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self.0).expect("a problem is made of texts and numbers");
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(self.json()));
         *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, MEDIA_TYPE);

@@ -1,4 +1,4 @@
-//! Routes of a service, and how a unary call is answered.
+//! Routes of a service, and how a call is answered.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
 use prost_reflect::DescriptorPool;
 
@@ -17,6 +18,7 @@ use crate::descriptors::{Fault, POOL, served};
 use crate::endpoint::Endpoint;
 use crate::limits::Limits;
 use crate::problem::{Problem, REQUEST_ID};
+use crate::{sse, websocket};
 
 /// Routes of `service` (its full name), which `grpc` answers at `/{service}/{method}`.
 ///
@@ -45,7 +47,15 @@ pub fn routes_of(pool: &DescriptorPool, service: &str, grpc: Router, limits: Lim
             let grpc = grpc.clone();
             let handler = move |request: Request<Body>| {
                 let (endpoint, grpc) = (Arc::clone(&endpoint), grpc.clone());
-                async move { unary(&endpoint, grpc, &limits, request).await }
+                async move {
+                    match endpoint.stream {
+                        None => unary(&endpoint, grpc, &limits, request).await,
+                        Some(_) if websocket::is_asked_for(request.headers()) => {
+                            websocket::answer(endpoint, grpc, &limits, request).await
+                        }
+                        Some(_) => sse::answer(endpoint, grpc, &limits, request).await,
+                    }
+                }
             };
             router = router.route(&pattern, on(filter, handler));
         }
@@ -59,10 +69,7 @@ fn filter(verb: &Method) -> MethodFilter {
 
 async fn unary(endpoint: &Endpoint, grpc: Router, limits: &Limits, request: Request<Body>) -> Response {
     let (mut parts, body) = request.into_parts();
-    let id = rpc::request_id(&parts.headers);
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        parts.headers.insert(REQUEST_ID, value); // the service goes on with it
-    }
+    let id = identified(&mut parts);
     let problem = |problem: Problem| problem.during(&endpoint.domain, Arc::clone(&id)).into_response();
     let message = match endpoint.request(&mut parts, body, limits).await {
         Ok(message) => message,
@@ -78,7 +85,16 @@ async fn unary(endpoint: &Endpoint, grpc: Router, limits: &Limits, request: Requ
     }
 }
 
-fn success(parts: &http::request::Parts, json: Vec<u8>, etag: Option<HeaderValue>, id: &str) -> Response {
+/// The id of a request, with which the service goes on.
+pub(crate) fn identified(parts: &mut Parts) -> Arc<str> {
+    let id = rpc::request_id(&parts.headers);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        parts.headers.insert(REQUEST_ID, value);
+    }
+    id
+}
+
+fn success(parts: &Parts, json: Vec<u8>, etag: Option<HeaderValue>, id: &str) -> Response {
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     let known = reads && etag.as_ref().is_some_and(|etag| conditions::none_match(&parts.headers, etag));
     let mut response = if known {

@@ -19,7 +19,9 @@ pub struct Listen {
     pub grpc_port: u16,
     /// Calls answered at once; more are refused with RESOURCE_EXHAUSTED.
     pub max_calls_in_flight: usize,
-    /// Longest time that a call may take; a client's own deadline may be shorter.
+    /// Server streams open at once; more are refused with RESOURCE_EXHAUSTED.
+    pub max_streams: usize,
+    /// Longest time that a call may take, and a stream until it begins; a client's own deadline may be shorter.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
     /// Largest request in bytes.
@@ -58,6 +60,7 @@ impl Default for Listen {
             http_port: 0,
             grpc_port: 0,
             max_calls_in_flight: 2048,
+            max_streams: 20_000,
             request_timeout: Duration::from_secs(10),
             max_request_bytes: 1024 * 1024,
             cors_origins: vec![],
@@ -76,6 +79,7 @@ impl Validate for Listen {
         };
         rule(self.http_port == 0 || self.http_port != self.grpc_port, "grpc_port", "must differ from http_port");
         rule(self.max_calls_in_flight > 0, "max_calls_in_flight", "must be at least 1");
+        rule(self.max_streams > 0, "max_streams", "must be at least 1");
         rule(self.request_timeout >= Duration::from_millis(100), "request_timeout", "must be at least 100ms");
         rule(
             (64 * 1024..=64 * 1024 * 1024).contains(&self.max_request_bytes),

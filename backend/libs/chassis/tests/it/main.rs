@@ -1,5 +1,9 @@
 //! The guard that every call passes.
 
+mod ports;
+mod source;
+mod streams;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::routing::post;
 use chassis::config::Listen;
-use chassis::{Guard, GuardLayer};
+use chassis::{Guard, GuardLayer, Lifecycle};
 use clock::Clock;
 use errors::ErrorDetailsOf;
 use futures::{StreamExt, stream};
@@ -59,7 +63,8 @@ impl World {
             .route(&at("Internal"), post(who))
             .route(&at("Hang"), post(hang))
             .route(&at("Panic"), post(panics));
-        let layer = GuardLayer::new(SERVICE, "user.nova", ACCESS, tokens.verifier(), listen);
+        let life = Lifecycle::new(Clock::system());
+        let layer = GuardLayer::new(SERVICE, "user.nova", ACCESS, tokens.verifier(), listen, &life);
         Self { guard: layer.layer(routes), tokens, hanging }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use prost_reflect::{
-    DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
+    DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor, MethodDescriptor, OneofDescriptor,
+    ServiceDescriptor,
 };
 
 /// Comments by file and path.
@@ -43,6 +44,14 @@ impl Comments {
 
     pub fn of_field(&self, field: &FieldDescriptor) -> String {
         self.at(field.parent_file().name(), field.path())
+    }
+
+    pub fn of_oneof(&self, oneof: &OneofDescriptor) -> String {
+        self.at(oneof.parent_message().parent_file().name(), oneof.path())
+    }
+
+    pub fn of_enum(&self, values: &EnumDescriptor) -> String {
+        self.at(values.parent_file().name(), values.path())
     }
 
     /// What each value of an enum means, as a list.

@@ -1,6 +1,6 @@
 //! OpenAPI 3.1 from the descriptors: comments become descriptions, and what they say of bounds becomes schema.
 
-mod comments;
+pub(crate) mod comments;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::descriptors::{Fault, POOL, Rule, served};
 use crate::endpoint::{BodyRule, Endpoint};
 use crate::fields::Field;
+use crate::shape::Shape;
+use crate::sse::EVENTS;
 use comments::Comments;
 use schema::Schemas;
 
@@ -77,6 +79,12 @@ pub fn document(services: &[Described]) -> Result<Value, Fault> {
 
 const ABOUT: &str = "Numbers of 64 bits are texts, enums are names, times are RFC 3339 in UTC, bytes are base64. A field that is \
 not there is not set; a field that is unknown is refused. Names are accepted as `displayName` and as `display_name`.";
+
+/// What HTTP adds to an RPC that streams.
+const AS_A_STREAM: &str = "\n\nServer-Sent Events: `data` is one JSON object of the schema `x-data-schema`, `event` the name of its \
+kind, `id` its cursor. An event `problem`, with a problem document, says why the server ends the stream. Asked for by an upgrade the \
+same is a WebSocket: each text frame is one JSON object, `{\"problem\": …}` the last one, and the close code is 4000 and the problem's \
+status; a browser gives its token as a subprotocol, `nova.v1, nova.bearer.<access token>`.";
 
 /// Paths by their shape: one shape has one spelling of its parameters, whatever each RPC calls them.
 #[derive(Default)]
@@ -146,15 +154,29 @@ fn operation(
         header("If-None-Match", json!({ "type": "string" }), "ETags of what the caller has already.");
     }
 
-    let (summary, description) = comments::split(&schemas.comments().of_method(method));
+    if endpoint.stream.as_ref().is_some_and(Shape::can_resume) {
+        let description =
+            "Another spelling of cursor, which it wins over: the id of the last event that was dealt with.";
+        header("Last-Event-ID", json!({ "type": "string" }), description);
+    }
+
+    let (summary, mut description) = comments::split(&schemas.comments().of_method(method));
+    if endpoint.stream.is_some() {
+        description.push_str(AS_A_STREAM);
+    }
     let request_id = json!({ "$ref": "#/components/headers/RequestId" });
     let mut headers = json!({ "x-request-id": request_id });
     if endpoint.versioned.is_some() {
         headers["ETag"] = json!({ "$ref": "#/components/headers/ETag" });
     }
     let answer = schemas.reference(&method.output());
+    let content = match &endpoint.stream {
+        None => json!({ "application/json": { "schema": answer } }),
+        // 3.1 has no word for the parts of a stream.
+        Some(_) => json!({ EVENTS: { "schema": { "type": "string" }, "x-data-schema": answer } }),
+    };
     let mut responses = json!({
-        "200": { "description": "OK", "headers": headers, "content": { "application/json": { "schema": answer } } },
+        "200": { "description": "OK", "headers": headers, "content": content },
         "default": { "$ref": "#/components/responses/Problem" },
     });
     if conditional {

@@ -117,8 +117,3 @@ async fn a_call_without_a_body_refuses_one() {
     }
     assert_eq!(zoo.json(Method::DELETE, "/zoo/animals/7", json!({ "id": "7" })).await.refused_fields(), ["body"]);
 }
-
-#[tokio::test]
-async fn server_streams_are_not_served_as_unary_calls() {
-    Fake::zoo().get("/zoo/watch").await.problem(404, "ROUTE_NOT_FOUND");
-}

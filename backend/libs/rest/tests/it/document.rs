@@ -45,7 +45,7 @@ async fn the_document_describes_every_operation() {
     let document = document().await;
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 51);
+    assert_eq!(operations.len(), 55);
     let mut ids = BTreeSet::new();
     for (name, operation) in &operations {
         assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{name}: its id is another's too");
@@ -114,6 +114,23 @@ async fn types_bounds_and_conditions_are_told() {
     assert_eq!(settings["privacyLevel"]["enum"], json!(["PUBLIC", "FOLLOWERS", "PRIVATE"]));
     assert_eq!(settings["version"]["format"], "int64");
     assert_eq!(settings["createdAt"]["format"], "date-time");
+}
+
+#[tokio::test]
+async fn a_stream_is_described_by_its_events() {
+    let document = document().await;
+    for (path, id) in [("/api/v1/events", "StreamEvents"), ("/api/v1/ws", "StreamEvents_2")] {
+        let operation = &document["paths"][path]["get"];
+        assert_eq!(operation["operationId"], format!("MessagingService_{id}"));
+        let content = operation["responses"]["200"]["content"].as_object().unwrap();
+        assert_eq!(content.keys().collect::<Vec<_>>(), ["text/event-stream"]);
+        let schema = "#/components/schemas/messaging.StreamEventsResponse";
+        assert_eq!(content["text/event-stream"]["x-data-schema"]["$ref"], schema);
+        assert!(operation["description"].as_str().unwrap().contains("WebSocket: each text frame"));
+        let parameters = operation["parameters"].as_array().unwrap().iter();
+        let named: Vec<_> = parameters.map(|p| (p["in"].as_str().unwrap(), p["name"].as_str().unwrap())).collect();
+        assert_eq!(named, [("query", "cursor"), ("query", "conversationIds"), ("header", "Last-Event-ID")]);
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ fn path() -> impl Strategy<Value = String> {
         (segment(), segment()).prop_map(|(a, b)| format!("/zoo/animals/{a}/{b}")),
         segment().prop_map(|a| format!("/zoo/beasts/{a}")),
         segment().prop_map(|a| format!("/zoo/animals/{a}")),
+        segment().prop_map(|a| format!("/zoo/herds/{a}/events")),
         Just("/zoo/animals".to_owned()),
         segment().prop_map(|a| format!("/{a}")),
     ];
@@ -35,6 +36,7 @@ fn path() -> impl Strategy<Value = String> {
             "weight",
             "place.cage",
             "place.level",
+            "cursor",
             "x"
         ])
         .prop_map(str::to_owned),
@@ -98,6 +100,12 @@ fn header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
         "x-request-id",
         "grpc-timeout",
         "accept-encoding",
+        "last-event-id",
+        "connection",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-protocol",
     ];
     let value = prop_oneof![
         proptest::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff], 0..24),
@@ -106,6 +114,7 @@ fn header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
         Just(b"application/json".to_vec()),
         Just(b"gzip".to_vec()),
         Just(b"zstd".to_vec()),
+        Just(b"websocket".to_vec()),
     ];
     (proptest::sample::select(names), value)
 }
@@ -147,6 +156,8 @@ proptest! {
             prop_assert!(answer.body.is_empty());
         } else if answer.headers.contains_key("content-encoding") {
             prop_assert!(!answer.status.is_server_error());
+        } else if answer.header("content-type") == "text/event-stream" {
+            prop_assert!(answer.body.starts_with(b"event: message\ndata: {"), "{answer:?}");
         } else if answer.status.is_success() {
             answer.ok();
         } else if answer.status.as_u16() != 304 {
