@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broadcast::Broadcast;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use pg::{Pool, PoolConfig};
 use protos::user::v1::user_service_client::UserServiceClient;
@@ -11,8 +12,13 @@ use tonic::service::Routes;
 use crate::app::App;
 use crate::app::contact_view::ContactView;
 use crate::app::contacts::Contacts;
+use crate::app::events::Expiry;
 use crate::grpc::{self, Messaging};
+use crate::storage::events;
 use crate::{Config, DOMAIN, NAME};
+
+/// What the replicas tell each other of in Redis.
+const TOPIC: &str = "nova:messaging:events";
 
 /// The schema.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -39,6 +45,10 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         ..database
     })?;
 
+    if events::adjust_clock(&mut *pool.conn().await?).await? {
+        tracing::warn!("the database was restored from a dump: events go on after those that it holds");
+    }
+
     let credentials = config.peers.credentials(NAME)?;
     let users = config.peers.peer(&config.peers.user_url).connect(credentials.clone())?;
     let auth = config.peers.peer(&config.peers.auth_url).connect(credentials)?;
@@ -47,8 +57,19 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
     let contacts = Contacts::new(view, UserServiceClient::new(users), config.contact.timeout);
     let limits = config.limits.model();
     let (pages, shape) = (config.pages(), config.send.shape());
-    let (app, lanes) = App::new(pool.clone(), lanes_pool, life.clock(), limits, pages, contacts, shape);
-    for lane in lanes {
+    let (broadcast, to_replicas) = match config.redis.url.expose() {
+        "" => (Broadcast::off(), None),
+        url => Broadcast::new(url, TOPIC).map(|(broadcast, worker)| (broadcast, Some(worker)))?,
+    };
+    let terms = config.streams.terms();
+    let (app, workers) =
+        App::new(pool.clone(), lanes_pool, life.clock(), limits, pages, contacts, shape, terms, broadcast);
+    life.spawn_droppable("event-follower", workers.follower.run());
+    life.spawn_droppable("event-expiry", Expiry::new(pool.clone(), life.clock(), config.streams.retention()).run());
+    if let Some(worker) = to_replicas {
+        life.spawn_droppable("broadcast", worker.run(app.events().hearing()));
+    }
+    for lane in workers.lanes {
         let stop = life.stopping().clone();
         life.spawn("send-lane", async move {
             lane.run(stop).await;

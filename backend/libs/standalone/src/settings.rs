@@ -144,6 +144,7 @@ fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
     for (name, keys) in [
         ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key"][..]),
         ("JWT_PRIVATE_KEY_PEM", &["auth.tokens.private_key_pem"]),
+        ("REDIS_URL", &["messaging.redis.url"]),
         ("AUTH_SERVICE_GRPC_URL", &["user.peers.auth_url", "messaging.peers.auth_url"]),
         ("USER_SERVICE_GRPC_URL", &["auth.peers.user_url", "messaging.peers.user_url"]),
         ("MESSAGING_SERVICE_GRPC_URL", &["user.peers.messaging_url"]),

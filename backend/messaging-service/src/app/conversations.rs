@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::contacts::Refusal;
 use super::{App, acting, fitting};
-use crate::model::{ClientId, Conversation, ConversationView, GroupName, Kind, Message, Opening, Pair};
+use crate::model::{ClientId, Conversation, ConversationView, EventKind, GroupName, Kind, Message, Opening, Pair};
+use crate::storage::events::NewEvent;
 use crate::storage::members::Standing;
-use crate::storage::{conversations, members, views};
+use crate::storage::{conversations, events, members, views};
 
 /// Times that a page's key can have: 1970 to 9999. The database knows fewer years than a token can hold.
 const ACTIVITY_MICROS: std::ops::Range<i64> = 0..253_402_300_800_000_000;
@@ -239,7 +240,9 @@ impl App {
                 members::insert(&mut tx, id, Some(creator), others, now).await?;
             }
         }
-        tx.commit().await?;
+        let created = NewEvent { kind: EventKind::ConversationCreated, actor: creator, subjects: &[], message: None };
+        events::append(&mut tx, id, created, now).await?;
+        self.commit(tx).await?;
         Ok(Opened::Found(id))
     }
 
@@ -265,13 +268,17 @@ impl App {
         if cmd.expected_version.is_some_and(|expected| expected != locked.version) {
             return Err(Error::Changed(locked.version));
         }
-        if let Some(name) = &cmd.name
-            && !conversations::rename(&mut tx, id, locked.version, name, self.clock.now()).await?
-        {
-            return Err(Error::Changed(locked.version));
+        if let Some(name) = &cmd.name {
+            let now = self.clock.now();
+            if !conversations::rename(&mut tx, id, locked.version, name, now).await? {
+                return Err(Error::Changed(locked.version));
+            }
+            let updated =
+                NewEvent { kind: EventKind::ConversationUpdated, actor: member, subjects: &[], message: None };
+            events::append(&mut tx, id, updated, now).await?;
         }
         let conversation = conversations::find(&mut tx, id).await?.ok_or(Error::NotFound(id))?;
-        tx.commit().await?;
+        self.commit(tx).await?;
         Ok(conversation)
     }
 }

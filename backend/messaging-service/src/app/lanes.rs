@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::contact_view::{ContactView, Gate, Pass};
+use super::events::Events;
 use crate::metrics::Metrics;
 use crate::model::Message;
 use crate::storage::send::{self, NewMessage, Outcome};
@@ -126,6 +127,7 @@ pub struct Lane {
     patience: Duration,
     clock: Clock,
     contacts: ContactView,
+    events: Arc<Events>,
     metrics: Arc<Metrics>,
 }
 
@@ -136,6 +138,7 @@ impl Lanes {
         pool: &Pool,
         clock: &Clock,
         contacts: &ContactView,
+        events: &Arc<Events>,
         metrics: &Arc<Metrics>,
     ) -> (Self, Vec<Lane>) {
         let mut queues = vec![];
@@ -151,6 +154,7 @@ impl Lanes {
                 patience: pool.config().statement_timeout + GRACE,
                 clock: clock.clone(),
                 contacts: contacts.clone(),
+                events: Arc::clone(events),
                 metrics: Arc::clone(metrics),
             });
         }
@@ -265,7 +269,10 @@ impl Lane {
         let batch: Vec<_> = items.iter().map(|item| &item.message).zip(valid_for).collect();
         let storing = send::send_messages(&mut conn, &batch, self.clock.now());
         match tokio::time::timeout(self.patience, storing).await {
-            Ok(Ok(outcomes)) => Ok(outcomes),
+            Ok(Ok(outcomes)) => {
+                self.events.wake();
+                Ok(outcomes)
+            }
             Ok(Err(error)) if error.is_unavailable() => {
                 warn("messages may be lost", &error);
                 Err(Error::Lost)

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::App;
 use super::contacts::Refusal;
-use crate::model::{Conversation, Kind, Member, Role};
+use crate::model::{Conversation, EventKind, Kind, Member, Role};
 use crate::storage::conversations::{self, Locked};
+use crate::storage::events::{self, NewEvent};
 use crate::storage::members::{self, Standing};
 
 /// A page of members.
@@ -129,9 +130,11 @@ impl App {
         if !added.is_empty() {
             let change = i32::try_from(added.len()).expect("bounded by the limit of members");
             conversations::count_members(&mut tx, id, change, now).await?;
+            let joined = NewEvent { kind: EventKind::MemberAdded, actor, subjects: &added, message: None };
+            events::append(&mut tx, id, joined, now).await?;
         }
         let conversation = conversations::find(&mut tx, id).await?.ok_or(Error::NotFound(id))?;
-        tx.commit().await?;
+        self.commit(tx).await?;
         Ok((conversation, added))
     }
 
@@ -177,13 +180,17 @@ impl App {
         }
         members::leave(&mut tx, id, user, now).await?;
         conversations::count_members(&mut tx, id, -1, now).await?;
+        let removed = NewEvent { kind: EventKind::MemberRemoved, actor, subjects: &[user], message: None };
+        events::append(&mut tx, id, removed, now).await?;
         if user == actor
             && role == Role::Owner
             && let Some(heir) = members::heir_of(&mut tx, id).await?
         {
             members::set_role(&mut tx, id, heir, Role::Owner).await?;
+            let inherited = NewEvent { kind: EventKind::MemberRoleChanged, subjects: &[heir], ..removed };
+            events::append(&mut tx, id, inherited, now).await?;
         }
-        Ok(tx.commit().await?)
+        Ok(self.commit(tx).await?)
     }
 
     /// Gives a member another role.
@@ -207,17 +214,24 @@ impl App {
         let Some(Standing::Present(before)) = members::standing_of(&mut tx, id, user).await? else {
             return Err(Error::MemberNotFound(user));
         };
-        if before != role {
-            if user == actor {
-                return Err(Error::OwnerStays);
-            }
-            if role == Role::Owner {
-                members::set_role(&mut tx, id, actor, Role::Admin).await?;
-            }
-            conversations::count_members(&mut tx, id, 0, self.clock.now()).await?;
+        if before == role {
+            let found = members::find_many(&mut tx, &[(id, user)]).await?.remove(&(id, user));
+            return found.ok_or(Error::MemberNotFound(user));
+        }
+        if user == actor {
+            return Err(Error::OwnerStays);
+        }
+        let now = self.clock.now();
+        if role == Role::Owner {
+            members::set_role(&mut tx, id, actor, Role::Admin).await?;
         }
         let member = members::set_role(&mut tx, id, user, role).await?.ok_or(Error::MemberNotFound(user))?;
-        tx.commit().await?;
+        conversations::count_members(&mut tx, id, 0, now).await?;
+        let both = [user, actor];
+        let subjects = if role == Role::Owner { &both[..] } else { &both[..1] };
+        let changed = NewEvent { kind: EventKind::MemberRoleChanged, actor, subjects, message: None };
+        events::append(&mut tx, id, changed, now).await?;
+        self.commit(tx).await?;
         Ok(member)
     }
 }

@@ -12,8 +12,9 @@ use super::contact_view::Pass;
 use super::contacts::Refusal;
 use super::send::TRIES;
 use super::{App, fitting};
-use crate::model::{Content, Kind, Message};
+use crate::model::{Content, EventKind, Kind, Message};
 use crate::storage::conversations::Facts;
+use crate::storage::events::{self, NewEvent};
 use crate::storage::messages::{self, Range};
 
 /// Asks for a page of messages.
@@ -215,7 +216,14 @@ impl App {
         let edited =
             messages::edit(&mut tx, message.conversation, message.sequence, message.version, &cmd.content, now).await?;
         let edited = edited.ok_or(Error::Changed(message.version))?;
-        tx.commit().await?;
+        let event = NewEvent {
+            kind: EventKind::MessageEdited,
+            actor: editor,
+            subjects: &[],
+            message: Some((edited.sequence, edited.version)),
+        };
+        events::append(&mut tx, message.conversation, event, now).await?;
+        self.commit(tx).await?;
         Ok(Some(edited))
     }
 
@@ -236,7 +244,14 @@ impl App {
         }
         let now = self.clock.now();
         messages::wipe(&mut tx, message.conversation, message.sequence, now).await?;
-        tx.commit().await?;
+        let event = NewEvent {
+            kind: EventKind::MessageDeleted,
+            actor: member,
+            subjects: &[],
+            message: Some((message.sequence, message.version + 1)),
+        };
+        events::append(&mut tx, message.conversation, event, now).await?;
+        self.commit(tx).await?;
         Ok(now)
     }
 }

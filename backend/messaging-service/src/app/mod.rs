@@ -4,6 +4,7 @@
 pub mod contact_view;
 pub mod contacts;
 pub mod conversations;
+pub mod events;
 pub mod lanes;
 pub mod members;
 pub mod messages;
@@ -13,16 +14,18 @@ pub mod send;
 use std::sync::Arc;
 
 use authn::{Caller, Denied};
+use broadcast::Broadcast;
 use clock::Clock;
 use ids::{ConversationId, UserId};
-use pg::Pool;
 use pg::page::Limits as PageLimits;
+use pg::{Pool, Tx};
 
 use crate::metrics::Metrics;
 use crate::model::Limits;
 use crate::storage::conversations::{self as stored, Facts};
 use contact_view::Gate;
 use contacts::Contacts;
+use events::{Events, Follower, Terms};
 use lanes::{Lane, Lanes, Shape};
 
 /// Conversations whose unchanging facts are remembered.
@@ -41,7 +44,16 @@ pub struct App {
     /// Of edits; the lanes have their own.
     gate: Gate,
     lanes: Lanes,
+    events: Arc<Events>,
     metrics: Arc<Metrics>,
+}
+
+/// What has to be run for the app to work.
+pub struct Workers {
+    /// The writers.
+    pub lanes: Vec<Lane>,
+    /// What hands out events.
+    pub follower: Follower,
 }
 
 /// Page sizes.
@@ -54,7 +66,8 @@ pub struct Pages {
 }
 
 impl App {
-    /// The app, and the lanes' workers that have to be run; `lanes_pg` has a connection for each of them.
+    /// The app, and the workers that have to be run; `lanes_pg` has a connection for each lane.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a service, put together once")]
     pub fn new(
         pg: Pool,
         lanes_pg: Pool,
@@ -63,12 +76,29 @@ impl App {
         pages: Pages,
         contacts: Contacts,
         shape: Shape,
-    ) -> (Self, Vec<Lane>) {
+        terms: Terms,
+        broadcast: Broadcast,
+    ) -> (Self, Workers) {
         let metrics = Arc::new(Metrics::register());
-        let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &metrics);
+        let (events, follower) = Events::new(&pg, terms, broadcast, clock.now(), &metrics);
+        let events = Arc::new(events);
+        let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &events, &metrics);
         let facts = moka::sync::Cache::new(REMEMBERED_CONVERSATIONS);
         let gate = contacts.view().new_gate();
-        (Self { pg, lanes_pg, clock, limits, pages, facts, contacts, gate, lanes, metrics }, workers)
+        let workers = Workers { lanes: workers, follower };
+        (Self { pg, lanes_pg, clock, limits, pages, facts, contacts, gate, lanes, events, metrics }, workers)
+    }
+
+    /// The streams.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Commits a change that has been noted in the log, and lets the streams look.
+    async fn commit(&self, tx: Tx) -> Result<(), pg::Error> {
+        tx.commit().await?;
+        self.events.wake();
+        Ok(())
     }
 
     /// The bounds that requests are checked against.
@@ -106,6 +136,7 @@ impl App {
         self.pg.record_metrics();
         self.lanes_pg.record_metrics();
         self.metrics.send_waiting(self.lanes.waiting());
+        self.events.record_metrics(&self.metrics);
     }
 }
 

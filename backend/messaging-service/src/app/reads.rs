@@ -52,7 +52,13 @@ impl App {
     ) -> Result<i64, Error> {
         let reader = acting(caller, reader)?;
         let mut conn = self.pg.conn().await?;
-        unread::mark_read(&mut conn, message, reader).await?.ok_or(Error::MessageNotFound(message))
+        let told_up_to = self.limits.read_markers_told_up_to;
+        let marked = unread::mark_read(&mut conn, message, reader, told_up_to, self.clock.now()).await?;
+        let marked = marked.ok_or(Error::MessageNotFound(message))?;
+        if marked.moved {
+            self.events.wake();
+        }
+        Ok(marked.unread)
     }
 
     /// Counts what a user has not read, in one conversation or in all.

@@ -6,12 +6,13 @@ use protos::messaging::v1 as pb;
 
 use super::Fault;
 use crate::app::conversations::{ConversationPage, ListConversations, UpdateConversation};
+use crate::app::events::StreamEvents;
 use crate::app::members::MemberPage;
 use crate::app::messages::{GetMessages, UpdateMessage};
 use crate::app::send::SendMessage;
 use crate::model::{
-    ClientId, Content, Conversation, ConversationView, Encrypted, GroupName, Kind, Limits, Member, Message, Opening,
-    Role,
+    ClientId, Content, Conversation, ConversationView, Cursor, Encrypted, GroupName, Kind, Limits, Member, Message,
+    Opening, Role,
 };
 
 pub(super) fn message_id(text: &str) -> Result<MessageId, Fault> {
@@ -179,6 +180,19 @@ pub(super) fn role(role: i32) -> Result<Role, Fault> {
         Ok(pb::member::Role::Member) => Ok(Role::Member),
         Ok(pb::member::Role::Unspecified) | Err(_) => Err(violation("role", "must be OWNER, ADMIN or MEMBER")),
     }
+}
+
+pub(super) fn stream_events(r: &pb::StreamEventsRequest, limits: &Limits) -> Result<StreamEvents, Fault> {
+    if r.conversation_ids.len() > limits.batch {
+        return Err(violation("conversation_ids", &format!("must name at most {} conversations", limits.batch)));
+    }
+    let mut only = Vec::with_capacity(r.conversation_ids.len());
+    for (i, text) in r.conversation_ids.iter().enumerate() {
+        only.push(ConversationId::parse(text).field(&format!("conversation_ids[{i}]"))?);
+    }
+    // A header without a value and a parameter without one say that there is no cursor.
+    let cursor = r.cursor.as_deref().filter(|text| !text.is_empty()).map(Cursor::parse).transpose();
+    Ok(StreamEvents { cursor: cursor.field("cursor").map_err(Fault::Cursor)?, only })
 }
 
 impl From<Message> for pb::Message {

@@ -1,13 +1,17 @@
 //! The gRPC surface: decode, call, encode. Rules live in `model` and `app`, the two worlds meet in `convert`.
 
 mod convert;
+mod events;
 
 use std::sync::Arc;
 
 use authn::Access::{self, Caller as AnyCaller, Service};
 use authn::{Caller, Denied};
 use errors::{Class, Classify, FieldViolation};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use protos::messaging::v1 as pb;
+use protos::messaging::v1::ErrorReason as Reason;
 use protos::messaging::v1::messaging_service_server::{MessagingService, MessagingServiceServer};
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
@@ -34,6 +38,9 @@ pub const ACCESS: &[(&str, Access)] = &[
     ("AddMembers", AnyCaller),
     ("RemoveMember", AnyCaller),
     ("UpdateMemberRole", AnyCaller),
+    ("StreamEvents", AnyCaller),
+    ("SendTyping", AnyCaller),
+    ("GetStreamStats", AnyCaller),
     ("InvalidateContact", Service),
 ];
 
@@ -44,6 +51,8 @@ type Answer<T> = Result<Response<T>, Status>;
 enum Fault {
     #[error(transparent)]
     Invalid(#[from] FieldViolation),
+    #[error("{0}")]
+    Cursor(FieldViolation),
     #[error(transparent)]
     Denied(#[from] Denied),
 }
@@ -52,6 +61,7 @@ impl Classify for Fault {
     fn class(&self) -> Class {
         match self {
             Self::Invalid(violation) => violation.class(),
+            Self::Cursor(violation) => violation.class().reason(Reason::CursorInvalid),
             Self::Denied(denied) => denied.class(),
         }
     }
@@ -219,6 +229,31 @@ impl MessagingService for Messaging {
         let role = convert::role(request.get_ref().role)?;
         let member = self.app.update_member_role(&caller, id, user, role).await?;
         Ok(Response::new(pb::UpdateMemberRoleResponse { member: Some(member.into()) }))
+    }
+
+    type StreamEventsStream = BoxStream<'static, Result<pb::StreamEventsResponse, Status>>;
+
+    async fn stream_events(&self, request: Request<pb::StreamEventsRequest>) -> Answer<Self::StreamEventsStream> {
+        let caller = caller(&request)?;
+        let ask = convert::stream_events(request.get_ref(), self.app.limits())?;
+        let mut outlet = self.app.stream_events(&caller, ask).await?;
+        let told = futures::stream::poll_fn(move |cx| outlet.poll_recv(cx));
+        Ok(Response::new(told.map(|told| Ok(told?.into())).boxed()))
+    }
+
+    async fn send_typing(&self, request: Request<pb::SendTypingRequest>) -> Answer<pb::SendTypingResponse> {
+        let caller = caller(&request)?;
+        let id = convert::conversation_id(&request.get_ref().conversation_id)?;
+        self.app.send_typing(&caller, id).await?;
+        Ok(Response::new(pb::SendTypingResponse {}))
+    }
+
+    async fn get_stream_stats(
+        &self,
+        request: Request<pb::GetStreamStatsRequest>,
+    ) -> Answer<pb::GetStreamStatsResponse> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.app.stream_stats(&caller)?.into()))
     }
 
     async fn invalidate_contact(

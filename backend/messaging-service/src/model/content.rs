@@ -147,7 +147,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { content_bytes: 64, group_members: 10, batch: 10, page_bytes: 1000 };
+    const LIMITS: Limits =
+        Limits { content_bytes: 64, group_members: 10, batch: 10, page_bytes: 1000, read_markers_told_up_to: 10 };
 
     fn encrypted(ciphertext: usize, nonce: usize, version: i32) -> Option<Encrypted> {
         Some(Encrypted { ciphertext: vec![7; ciphertext], nonce: vec![9; nonce], version })

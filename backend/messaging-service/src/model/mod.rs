@@ -4,6 +4,7 @@ mod client_id;
 mod contact;
 mod content;
 mod conversation;
+mod event;
 mod member;
 mod message;
 
@@ -11,6 +12,7 @@ pub use client_id::{ClientId, ClientIdError};
 pub use contact::Verdict;
 pub use content::{Content, ContentError, Encrypted};
 pub use conversation::{Conversation, ConversationView, GroupName, Kind, NameError, Opening, Pair};
+pub use event::{Change, Cursor, Event, EventKind, LoggedEvent, NoCursor, Position};
 pub use member::{Member, Role};
 pub use message::Message;
 
@@ -25,4 +27,6 @@ pub struct Limits {
     pub batch: usize,
     /// Most bytes of content on one page, unless a single message has more.
     pub page_bytes: usize,
+    /// Members of a conversation up to which each is told of the others' read markers.
+    pub read_markers_told_up_to: i32,
 }

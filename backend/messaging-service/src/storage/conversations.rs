@@ -1,8 +1,11 @@
 //! Tables `conversations`, `direct_pairs` and `creation_requests`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use ids::{ConversationId, UserId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::unknown_code;
 use crate::model::{ClientId, Conversation, GroupName, Kind, Pair};
@@ -44,31 +47,48 @@ pub async fn facts_of(conn: &mut PgConnection, id: ConversationId) -> Result<Opt
 /// # Errors
 /// If the database fails.
 pub async fn find(conn: &mut PgConnection, id: ConversationId) -> Result<Option<Conversation>, pg::Error> {
-    let row = sqlx::query!(
-        r#"SELECT c.kind, c.name, c.member_count, c.created_by, c.last_sequence, c.created_at, c.updated_at,
+    Ok(find_many(conn, &[id]).await?.remove(&id))
+}
+
+/// Reads conversations as all their members see them.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_many(
+    conn: &mut PgConnection,
+    ids: &[ConversationId],
+) -> Result<HashMap<ConversationId, Conversation>, pg::Error> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT c.id, c.kind, c.name, c.member_count, c.created_by, c.last_sequence, c.created_at, c.updated_at,
                   c.deleted_at, c.version,
                   ARRAY(SELECT x.user_id FROM members x WHERE x.conversation_id = c.id AND x.left_at IS NULL
                         ORDER BY x.user_id LIMIT 100) AS "member_ids!"
            FROM conversations c
-           WHERE c.id = $1"#,
-        id.uuid(),
+           WHERE c.id = ANY ($1)"#,
+        &ids,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Conversation {
-        id,
-        kind: Kind::of_code(row.kind).ok_or_else(|| unknown_code("conversations", "kind", id, row.kind))?,
-        name: row.name,
-        member_ids: row.member_ids.into_iter().map(UserId::from).collect(),
-        member_count: row.member_count,
-        created_by: row.created_by.into(),
-        last_sequence: row.last_sequence,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        deleted_at: row.deleted_at,
-        version: row.version,
-    }))
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = row.id.into();
+        let conversation = Conversation {
+            id,
+            kind: Kind::of_code(row.kind).ok_or_else(|| unknown_code("conversations", "kind", id, row.kind))?,
+            name: row.name,
+            member_ids: row.member_ids.into_iter().map(UserId::from).collect(),
+            member_count: row.member_count,
+            created_by: row.created_by.into(),
+            last_sequence: row.last_sequence,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            deleted_at: row.deleted_at,
+            version: row.version,
+        };
+        found.insert(id, conversation);
+    }
+    Ok(found)
 }
 
 /// Reads the direct conversation of two people.

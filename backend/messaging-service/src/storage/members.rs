@@ -1,5 +1,7 @@
 //! Table `members`. All but the read marker changes under the lock of the conversation's row.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use ids::{ConversationId, UserId};
 use sqlx::PgConnection;
@@ -177,6 +179,26 @@ pub async fn role_and_present(
     Ok(Some((kind, role, row.present.into_iter().map(UserId::from).collect())))
 }
 
+/// Of which of these conversations somebody is a member.
+///
+/// # Errors
+/// If the database fails.
+pub async fn present_in(
+    conn: &mut PgConnection,
+    user: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<ConversationId>, pg::Error> {
+    let ids: Vec<Uuid> = conversations.iter().map(|id| id.uuid()).collect();
+    let found = sqlx::query_scalar!(
+        "SELECT conversation_id FROM members WHERE user_id = $1 AND conversation_id = ANY ($2) AND left_at IS NULL",
+        user.uuid(),
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(ConversationId::from).collect())
+}
+
 /// Ends a membership.
 ///
 /// # Errors
@@ -233,4 +255,32 @@ pub async fn set_role(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| Member { user, role, joined_at: row.joined_at, last_read_sequence: row.last_read_sequence }))
+}
+
+/// Reads memberships, ended ones too.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_many(
+    conn: &mut PgConnection,
+    of: &[(ConversationId, UserId)],
+) -> Result<HashMap<(ConversationId, UserId), Member>, pg::Error> {
+    let (conversations, users): (Vec<Uuid>, Vec<Uuid>) = of.iter().map(|(id, user)| (id.uuid(), user.uuid())).unzip();
+    let rows = sqlx::query!(
+        "SELECT mb.conversation_id, mb.user_id, mb.role, mb.joined_at, mb.last_read_sequence
+         FROM unnest($1::uuid[], $2::uuid[]) AS p (conversation_id, user_id)
+         JOIN members mb ON mb.conversation_id = p.conversation_id AND mb.user_id = p.user_id",
+        &conversations,
+        &users,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let user = UserId::from(row.user_id);
+        let role = Role::of_code(row.role).ok_or_else(|| unknown_code("members", "role", user, row.role))?;
+        let member = Member { user, role, joined_at: row.joined_at, last_read_sequence: row.last_read_sequence };
+        found.insert((row.conversation_id.into(), user), member);
+    }
+    Ok(found)
 }

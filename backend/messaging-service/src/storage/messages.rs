@@ -1,86 +1,15 @@
 //! Table `messages`: pages, single messages, edits and deletions. New ones come in by `storage::send`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use ids::{ConversationId, MessageId, UserId};
-use pg::Corrupt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::message_row::{ContentColumns, MessageRow, content};
 use super::unknown_code;
-use crate::model::{Content, Encrypted, Kind, Message, Role};
-
-/// The columns of a message; all are NULL where an outer join found none.
-#[derive(Debug)]
-pub(super) struct MessageRow {
-    pub id: Option<Uuid>,
-    pub conversation_id: Option<Uuid>,
-    pub sender_id: Option<Uuid>,
-    pub sequence: Option<i64>,
-    pub version: Option<i64>,
-    pub client_message_id: Option<String>,
-    pub created_at: Option<DateTime<Utc>>,
-    pub updated_at: Option<DateTime<Utc>>,
-    pub deleted_at: Option<DateTime<Utc>>,
-    pub encryption_version: Option<i32>,
-    pub content: Option<String>,
-    pub ciphertext: Option<Vec<u8>>,
-    pub nonce: Option<Vec<u8>>,
-}
-
-impl MessageRow {
-    /// The message, if there is one.
-    pub fn message(self) -> Result<Option<Message>, Corrupt> {
-        let Some(id) = self.id else { return Ok(None) };
-        let missing =
-            || Corrupt { table: "messages", column: "*", row: id.to_string(), fault: "a column is NULL".to_owned() };
-        Ok(Some(Message {
-            id: id.into(),
-            conversation: self.conversation_id.ok_or_else(missing)?.into(),
-            sender: self.sender_id.ok_or_else(missing)?.into(),
-            content: content(self.content, self.ciphertext, self.nonce, self.encryption_version),
-            sequence: self.sequence.ok_or_else(missing)?,
-            client_id: self.client_message_id,
-            created_at: self.created_at.ok_or_else(missing)?,
-            updated_at: self.updated_at.ok_or_else(missing)?,
-            deleted_at: self.deleted_at,
-            version: self.version.ok_or_else(missing)?,
-        }))
-    }
-}
-
-/// Content from its columns; nothing for a deleted message.
-pub(super) fn content(
-    text: Option<String>,
-    ciphertext: Option<Vec<u8>>,
-    nonce: Option<Vec<u8>>,
-    version: Option<i32>,
-) -> Option<Content> {
-    match (text, ciphertext, nonce, version) {
-        (_, Some(ciphertext), Some(nonce), Some(version)) => {
-            Some(Content::Encrypted(Encrypted { ciphertext, nonce, version }))
-        }
-        (text, ..) => text.map(Content::Text),
-    }
-}
-
-/// The columns that hold a content.
-struct ContentColumns<'a> {
-    text: Option<&'a str>,
-    ciphertext: Option<&'a [u8]>,
-    nonce: Option<&'a [u8]>,
-    version: Option<i32>,
-}
-
-impl<'a> From<&'a Content> for ContentColumns<'a> {
-    fn from(content: &'a Content) -> Self {
-        match content {
-            Content::Text(text) => Self { text: Some(text), ciphertext: None, nonce: None, version: None },
-            Content::Encrypted(Encrypted { ciphertext, nonce, version }) => {
-                Self { text: None, ciphertext: Some(ciphertext), nonce: Some(nonce), version: Some(*version) }
-            }
-        }
-    }
-}
+use crate::model::{Content, Kind, Message, Role};
 
 /// Which messages of a conversation a page holds.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +117,41 @@ pub async fn find_live(conn: &mut PgConnection, id: MessageId, reader: UserId) -
     .fetch_optional(conn)
     .await?;
     Ok(row.map(MessageRow::message).transpose()?.flatten())
+}
+
+/// Reads messages, deleted ones too, by their places; for a reader, only those of conversations that they are a member of
+/// now.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_many(
+    conn: &mut PgConnection,
+    places: &[(ConversationId, i64)],
+    reader: Option<UserId>,
+) -> Result<HashMap<(ConversationId, i64), Message>, pg::Error> {
+    let (conversations, sequences): (Vec<Uuid>, Vec<i64>) = places.iter().map(|(id, seq)| (id.uuid(), *seq)).unzip();
+    let rows = sqlx::query_as!(
+        MessageRow,
+        "SELECT m.id, m.conversation_id, m.sender_id, m.sequence, m.version, m.client_message_id, m.created_at,
+                m.updated_at, m.deleted_at, m.encryption_version, m.content, m.ciphertext, m.nonce
+         FROM unnest($1::uuid[], $2::bigint[]) AS p (conversation_id, sequence)
+         JOIN messages m ON m.conversation_id = p.conversation_id AND m.sequence = p.sequence
+         WHERE $3::uuid IS NULL OR EXISTS (
+             SELECT FROM members mb
+             WHERE mb.conversation_id = p.conversation_id AND mb.user_id = $3 AND mb.left_at IS NULL)",
+        &conversations,
+        &sequences,
+        reader.map(UserId::uuid),
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        if let Some(message) = row.message()? {
+            found.insert((message.conversation, message.sequence), message);
+        }
+    }
+    Ok(found)
 }
 
 /// Reads what a client id stands for, whether deleted or not; nothing if the sender is no member.

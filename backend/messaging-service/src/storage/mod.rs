@@ -2,7 +2,10 @@
 //! that reads for somebody, so no cache can let a former member in.
 
 pub mod conversations;
+pub mod event_log;
+pub mod events;
 pub mod members;
+mod message_row;
 pub mod messages;
 pub mod reconcile;
 pub mod send;

@@ -7,7 +7,7 @@ use ids::{ConversationId, MessageId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::messages::content;
+use super::message_row::content;
 use crate::model::{ClientId, Content, Message};
 
 /// A message that waits to be stored.

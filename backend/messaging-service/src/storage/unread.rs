@@ -1,35 +1,40 @@
 //! Read markers and unread counts. Every count comes from the SQL function `unread_v1`, so all RPCs tell the same.
 
+use chrono::{DateTime, Utc};
 use ids::{ConversationId, MessageId, UserId};
 use sqlx::PgConnection;
 
-/// Moves the reader's marker to a message, never back, and counts what is left; nothing if they are no member.
+/// A marker that is at a message or beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// What is unread behind it.
+    pub unread: i64,
+    /// Whether it moved, which was noted in the log.
+    pub moved: bool,
+}
+
+/// Moves the reader's marker to a message, never back, and counts what is left; nothing if they are no member. All members
+/// are told in conversations of up to `told_up_to`, else only the reader.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn mark_read(conn: &mut PgConnection, message: MessageId, reader: UserId) -> Result<Option<i64>, pg::Error> {
-    let unread = sqlx::query_scalar!(
-        r#"WITH read AS (
-               SELECT m.conversation_id, m.sequence, c.last_sequence, mb.last_read_sequence
-               FROM messages m
-               JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
-               JOIN members mb ON mb.conversation_id = m.conversation_id AND mb.user_id = $2 AND mb.left_at IS NULL
-               WHERE m.id = $1),
-           moved AS (
-               UPDATE members mb SET last_read_sequence = read.sequence
-               FROM read
-               WHERE mb.conversation_id = read.conversation_id AND mb.user_id = $2 AND mb.left_at IS NULL
-                 AND mb.last_read_sequence < read.sequence)
-           SELECT u.unread AS "unread!"
-           FROM read
-           CROSS JOIN LATERAL unread_v1(read.conversation_id, $2, read.last_sequence,
-                                        GREATEST(read.sequence, read.last_read_sequence)) u"#,
+pub async fn mark_read(
+    conn: &mut PgConnection,
+    message: MessageId,
+    reader: UserId,
+    told_up_to: i32,
+    now: DateTime<Utc>,
+) -> Result<Option<Marked>, pg::Error> {
+    let row = sqlx::query!(
+        r#"SELECT r_unread AS "unread!", r_moved AS "moved!" FROM mark_read_v1($1, $2, $3, $4)"#,
         message.uuid(),
         reader.uuid(),
+        told_up_to,
+        now,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(unread)
+    Ok(row.map(|row| Marked { unread: row.unread, moved: row.moved }))
 }
 
 /// What is unread in one conversation; nothing if the reader is no member.

@@ -5,7 +5,7 @@ use ids::{ConversationId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::messages::MessageRow;
+use super::message_row::MessageRow;
 use super::unknown_code;
 use crate::model::{Conversation, ConversationView, Kind};
 

@@ -115,6 +115,15 @@ fn attempts() -> Vec<(&'static str, Attempt)> {
             }),
         ),
         (
+            "StreamEvents",
+            attempt!(stream_events, |t| pb::StreamEventsRequest {
+                cursor: None,
+                conversation_ids: vec![t.conversation.clone()]
+            }),
+        ),
+        ("SendTyping", attempt!(send_typing, |t| pb::SendTypingRequest { conversation_id: t.conversation.clone() })),
+        ("GetStreamStats", attempt!(get_stream_stats, |_t| pb::GetStreamStatsRequest {})),
+        (
             "InvalidateContact",
             attempt!(invalidate_contact, |t| pb::InvalidateContactRequest {
                 user_id_1: t.member.id.to_string(),
@@ -173,6 +182,15 @@ async fn who_is_no_member_finds_nothing_by_any_rpc() {
                     ("CreateConversation", _) => Code::InvalidArgument,
                     // A service says for whom it acts.
                     ("SendMessage" | "MarkAsRead" | "GetUnreadCount", "service") => Code::PermissionDenied,
+                    // A stream is a person's; how streams are doing is for administrators.
+                    ("StreamEvents", "service") => Code::PermissionDenied,
+                    ("GetStreamStats", who) => {
+                        if who == "administrator" {
+                            Code::Ok
+                        } else {
+                            Code::PermissionDenied
+                        }
+                    }
                     // Services and administrators may ask on behalf of the user that they name.
                     ("ListConversations", "service" | "administrator") | ("InvalidateContact", "service") => Code::Ok,
                     ("ListConversations" | "InvalidateContact", _) => Code::PermissionDenied,

@@ -10,9 +10,12 @@ use axum::http::Request;
 use axum::routing::post;
 use futures::future::BoxFuture;
 use ids::UserId;
-use protos::auth::v1::{IssueServiceTokenRequest, IssueServiceTokenResponse};
+use protos::auth::v1::{
+    GetTokenStateRequest, GetTokenStateResponse, IssueServiceTokenRequest, IssueServiceTokenResponse,
+};
 use protos::user::v1::contact::Verdict;
 use protos::user::v1::{CheckContactRequest, CheckContactResponse, Contact};
+use testkit::Tokens;
 use tokio::sync::Semaphore;
 use tonic::{Response, Status};
 use tonic_prost::ProstCodec;
@@ -23,6 +26,7 @@ pub struct FakeUsers(Arc<State>);
 
 struct State {
     token: String,
+    token_state: GetTokenStateResponse,
     blocks: Mutex<HashSet<(UserId, UserId)>>,
     verdicts: Mutex<HashMap<UserId, Verdict>>,
     is_down: AtomicBool,
@@ -33,10 +37,11 @@ struct State {
 }
 
 impl FakeUsers {
-    /// Starts it; `token` is what the auth service gives out.
-    pub async fn start(token: String) -> (Self, SocketAddr) {
+    /// Starts it; its auth service stands behind `tokens`.
+    pub async fn start(tokens: &Tokens) -> (Self, SocketAddr) {
         let users = Self(Arc::new(State {
-            token,
+            token: tokens.service("messaging-service"),
+            token_state: tokens.state(),
             blocks: Mutex::default(),
             verdicts: Mutex::default(),
             is_down: AtomicBool::new(false),
@@ -44,7 +49,7 @@ impl FakeUsers {
             questions: AtomicUsize::new(0),
             permits: Semaphore::new(Semaphore::MAX_PERMITS),
         }));
-        let (asked, issuer) = (users.clone(), users.clone());
+        let (asked, issuer, keeper) = (users.clone(), users.clone(), users.clone());
         let router = Router::new()
             .route(
                 "/nova.user.v1.UserService/CheckContact",
@@ -58,6 +63,13 @@ impl FakeUsers {
                 post(move |request: Request<axum::body::Body>| {
                     let users = issuer.clone();
                     async move { tonic::server::Grpc::new(codec()).unary(IssueToken(users), request).await }
+                }),
+            )
+            .route(
+                "/nova.auth.v1.AuthService/GetTokenState",
+                post(move |request: Request<axum::body::Body>| {
+                    let users = keeper.clone();
+                    async move { tonic::server::Grpc::new(codec()).unary(TellTokenState(users), request).await }
                 }),
             );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -167,5 +179,17 @@ impl tonic::server::UnaryService<IssueServiceTokenRequest> for IssueToken {
     fn call(&mut self, _: tonic::Request<IssueServiceTokenRequest>) -> Self::Future {
         let access_token = self.0.0.token.clone();
         Box::pin(async move { Ok(Response::new(IssueServiceTokenResponse { access_token, expires_in: 900 })) })
+    }
+}
+
+struct TellTokenState(FakeUsers);
+
+impl tonic::server::UnaryService<GetTokenStateRequest> for TellTokenState {
+    type Response = GetTokenStateResponse;
+    type Future = BoxFuture<'static, Result<Response<Self::Response>, Status>>;
+
+    fn call(&mut self, _: tonic::Request<GetTokenStateRequest>) -> Self::Future {
+        let state = self.0.0.token_state.clone();
+        Box::pin(async move { Ok(Response::new(state)) })
     }
 }

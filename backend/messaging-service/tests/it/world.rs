@@ -41,7 +41,7 @@ impl World {
         let database = TestDatabase::new(&MIGRATOR).await;
         let (clock, hands) = testkit::mock_clock();
         let tokens = Tokens::new(clock.clone());
-        let (users, address) = FakeUsers::start(tokens.service("messaging-service")).await;
+        let (users, address) = FakeUsers::start(&tokens).await;
         let mut config = Config::default();
         config.listen.http_port = 0;
         config.listen.grpc_port = 0;

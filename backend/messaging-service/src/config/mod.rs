@@ -1,5 +1,7 @@
 //! Section `[messaging]` of the configuration.
 
+mod streams;
+
 use std::time::Duration;
 
 use chassis::config::{
@@ -11,6 +13,7 @@ use crate::app::Pages;
 use crate::app::contact_view::{MAX_AGE, Terms};
 use crate::app::lanes::Shape;
 use crate::model;
+pub use streams::{Redis, Streams};
 
 /// The messaging service's configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -34,6 +37,10 @@ pub struct Config {
     pub send: Send,
     /// Who may write to whom.
     pub contact: Contact,
+    /// Streams of events.
+    pub streams: Streams,
+    /// What carries wake-ups between replicas.
+    pub redis: Redis,
 }
 
 impl Default for Config {
@@ -48,6 +55,8 @@ impl Default for Config {
             limits: Limits::default(),
             send: Send::default(),
             contact: Contact::default(),
+            streams: Streams::default(),
+            redis: Redis::default(),
         }
     }
 }
@@ -89,6 +98,8 @@ impl Validate for Config {
         self.limits.validate(&format!("{section}.limits"), faults);
         self.send.validate(&format!("{section}.send"), faults);
         self.contact.validate(&format!("{section}.contact"), faults);
+        self.streams.validate(&format!("{section}.streams"), faults);
+        self.redis.validate(&format!("{section}.redis"), faults);
         if self.limits.content_bytes * 2 > self.listen.max_request_bytes {
             let problem = "must be at least twice limits.content_bytes";
             faults.push(Fault::new(format!("{section}.listen.max_request_bytes"), problem));
@@ -108,11 +119,19 @@ pub struct Limits {
     pub batch: usize,
     /// Most bytes of content on one page, unless a single message has more: gRPC clients read 4 MiB by default.
     pub page_bytes: usize,
+    /// Members of a conversation up to which each is told of the others' read markers; in larger ones only of their own.
+    pub read_markers_told_up_to: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { content_bytes: 64 * 1024, group_members: 1000, batch: 100, page_bytes: 3 * 1024 * 1024 }
+        Self {
+            content_bytes: 64 * 1024,
+            group_members: 1000,
+            batch: 100,
+            page_bytes: 3 * 1024 * 1024,
+            read_markers_told_up_to: 100,
+        }
     }
 }
 
@@ -124,6 +143,7 @@ impl Limits {
             group_members: self.group_members,
             batch: self.batch,
             page_bytes: self.page_bytes,
+            read_markers_told_up_to: i32::try_from(self.read_markers_told_up_to).unwrap_or(i32::MAX),
         }
     }
 }
@@ -134,6 +154,7 @@ impl Validate for Limits {
         within(section, faults, "group_members", self.group_members, 2..=100_000);
         within(section, faults, "batch", self.batch, 1..=1000);
         within(section, faults, "page_bytes", self.page_bytes, 1..=64 * 1024 * 1024);
+        within(section, faults, "read_markers_told_up_to", self.read_markers_told_up_to, 0..=100_000);
     }
 }
 
@@ -237,7 +258,7 @@ mod tests {
     use chassis::config::Source;
     use std::collections::BTreeSet;
 
-    const EXAMPLE: &str = include_str!("../messaging-service.example.toml");
+    const EXAMPLE: &str = include_str!("../../messaging-service.example.toml");
 
     fn read(toml: &str) -> (Config, Vec<Fault>) {
         let source = Source::from_parts(toml, "test.toml", []).expect("toml");
@@ -270,7 +291,8 @@ mod tests {
     fn every_fault_is_told_by_its_key() {
         let toml = "[messaging.send]\nlanes = 0\nqueue = 0\n[messaging.contact]\nfresh = '2s'\nhold = '1s'\ntimeout = '0s'\n\
                     [messaging.limits]\ncontent_bytes = 1000000\nbatch = 0\n[messaging.tokens]\nissuer = ''\n\
-                    [messaging.database]\nmax_connections = 0";
+                    [messaging.database]\nmax_connections = 0\n[messaging.streams]\nheartbeat = '0s'\npoll = '2s'\n\
+                    slow_reader = '1ms'\nretention = '1m'\nmax_per_user = 0\n[messaging.redis]\nurl = 'here'";
         let found: BTreeSet<String> = read(toml).1.into_iter().map(|fault| fault.key).collect();
         let expected = [
             "contact.fresh",
@@ -280,7 +302,13 @@ mod tests {
             "limits.batch",
             "listen.max_request_bytes",
             "send.lanes",
+            "redis.url",
             "send.queue",
+            "streams.heartbeat",
+            "streams.max_per_user",
+            "streams.poll",
+            "streams.retention",
+            "streams.slow_reader",
             "tokens.issuer",
         ];
         assert_eq!(found, expected.iter().map(|key| format!("messaging.{key}")).collect());

@@ -1,0 +1,92 @@
+//! Table `conversation_events`, as it is written: in the change's own transaction, under the conversation's lock.
+
+use chrono::{DateTime, Utc};
+use ids::{ConversationId, UserId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::model::EventKind;
+
+/// What has happened to a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEvent<'a> {
+    /// What kind of change.
+    pub kind: EventKind,
+    /// Who did it.
+    pub actor: UserId,
+    /// Whose membership or role it is about; an event for each. None: one event about the conversation itself.
+    pub subjects: &'a [UserId],
+    /// The message's place and its version after the change.
+    pub message: Option<(i64, i64)>,
+}
+
+/// Adds to the log. The conversation's lock must be held. Memberships that begin or end are told from here on, or up to here.
+///
+/// # Errors
+/// If the database fails.
+pub async fn append(
+    conn: &mut PgConnection,
+    conversation: ConversationId,
+    event: NewEvent<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), pg::Error> {
+    let subjects: Vec<Option<Uuid>> = match event.subjects {
+        [] => vec![None],
+        subjects => subjects.iter().map(|user| Some(user.uuid())).collect(),
+    };
+    sqlx::query!(
+        "SELECT append_events_v1($1, $2, $3, $4, $5, $6, $7)",
+        conversation.uuid(),
+        event.kind.code(),
+        event.actor.uuid(),
+        &subjects as _,
+        event.message.map(|(sequence, _)| sequence),
+        event.message.map(|(_, version)| version),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lets positions go on sorting after all that there are, if the server counts its transactions from a smaller number than
+/// the one that wrote them: after a dump was restored elsewhere. To be called before anything is written.
+///
+/// # Errors
+/// If the database fails.
+pub async fn adjust_clock(conn: &mut PgConnection) -> Result<bool, pg::Error> {
+    let done = sqlx::query!(
+        "UPDATE event_clock k SET xid_offset = m.newest + 1
+         FROM (SELECT COALESCE(max(position), 0) AS newest FROM conversation_events) m
+         WHERE k.id AND m.newest >= k.xid_offset + pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Drops the oldest events, at most `limit`, that were written before `cutoff`, and notes up to where; tells how many.
+///
+/// # Errors
+/// If the database fails.
+pub async fn expire(conn: &mut PgConnection, cutoff: DateTime<Utc>, limit: i64) -> Result<u64, pg::Error> {
+    let dropped = sqlx::query_scalar!(
+        r#"WITH old AS (
+               SELECT conversation_id, position, event_no
+               FROM (SELECT * FROM conversation_events ORDER BY position, conversation_id, event_no LIMIT $2) e
+               WHERE e.created_at < $1),
+           dropped AS (
+               DELETE FROM conversation_events e USING old
+               WHERE (e.conversation_id, e.position, e.event_no) = (old.conversation_id, old.position, old.event_no)
+               RETURNING e.position),
+           noted AS (
+               UPDATE event_clock k SET expired_position = GREATEST(k.expired_position, d.last)
+               FROM (SELECT max(position) AS last FROM dropped) d WHERE k.id AND d.last IS NOT NULL)
+           SELECT count(*) AS "count!" FROM dropped"#,
+        cutoff,
+        limit,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(u64::try_from(dropped).unwrap_or(0))
+}
