@@ -6,4 +6,5 @@ mod dependencies;
 mod descriptors;
 mod rest;
 mod tokens;
+mod typescript;
 mod workspace;

@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo xtask sqlx-prepare [--check]`.
+//! Chores of the repository: `cargo xtask sqlx-prepare`, `cargo xtask typescript`.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,13 +19,29 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["sqlx-prepare"] => sqlx_prepare().await,
-        _ => bail!("usage: cargo xtask sqlx-prepare"),
+        ["typescript"] => typescript(),
+        _ => bail!("usage: cargo xtask sqlx-prepare | typescript"),
     }
+}
+
+/// Writes the client's generated.ts anew. The test that holds it against the protos knows the services, which this program must
+/// not: it has to build when their SQL does not.
+fn typescript() -> anyhow::Result<()> {
+    let test = ["test", "--quiet", "--package", "nova-tests", "--test", "contracts", "typescript::"];
+    let written =
+        Command::new(env!("CARGO")).args(test).current_dir(root()?).env("NOVA_WRITE_TYPESCRIPT", "1").status()?;
+    ensure!(written.success(), "the client could not be made from the protos");
+    println!("clients/typescript/src/generated.ts is up to date");
+    Ok(())
+}
+
+fn root() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")
 }
 
 /// Writes each service's .sqlx folder anew: what the compiler knows of its SQL where there is no database.
 async fn sqlx_prepare() -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+    let root = root()?;
     let home = std::env::temp_dir().join(format!("nova-sqlx-prepare-{}", std::process::id()));
     let options = pgboot::Options {
         databases: SERVICES.iter().map(|(_, _, database)| (*database).to_owned()).collect(),

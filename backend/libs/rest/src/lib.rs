@@ -19,6 +19,7 @@ mod query;
 mod route;
 mod shape;
 mod sse;
+mod typescript;
 mod websocket;
 
 pub use descriptors::{Fault, server_streams};
@@ -28,3 +29,4 @@ pub use limits::Limits;
 pub use openapi::{Described, document};
 pub use problem::Problem;
 pub use route::{routes, routes_of};
+pub use typescript::typescript;
