@@ -2,7 +2,7 @@
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy doc proto bench sqlx setup setup-tests \
+.PHONY: help run demo test check fmt clippy doc proto examples typescript bench sqlx setup setup-tests \
         test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
 
 help: ## Lists the targets
@@ -36,6 +36,12 @@ doc: setup ## Builds the code's documentation; a warning is an error
 
 proto: ## Lints and formats the protos, and checks them for breaking changes
 	@scripts/proto.sh
+
+examples: setup ## Runs the examples against a Nova of their own
+	@scripts/examples.sh
+
+typescript: ## Writes the generated part of the TypeScript client anew
+	cargo xtask typescript
 
 bench: setup ## Measures the hot paths beside their limits, and writes a report
 	cargo build --release --package nova && cargo run --release --package nova-bench
