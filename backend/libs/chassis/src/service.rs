@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use authn::{Access, AccessTable, Verifier};
-use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use futures::future::BoxFuture;
 use ids::UserId;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -89,8 +92,7 @@ impl Service {
         let http_routes = rest::routes(self.grpc_name, direct, limits)?.merge(self.http);
         let described = described(self.grpc_name, self.access);
 
-        let ready = readiness.clone();
-        let http = probes(move || ready.is_ready())
+        let http = probes(vec![(self.name, readiness.clone())])
             .merge(metrics(self.record_metrics))
             .merge(rest::docs(std::slice::from_ref(&described))?)
             .merge(http_routes.clone());
@@ -120,11 +122,11 @@ pub fn front_door(
     life: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     let parts: Vec<_> = services.iter().map(|service| service.readiness.clone()).collect();
-    let health = health::combined(parts.clone(), life);
-    let ready = move || parts.iter().all(Readiness::is_ready);
+    let health = health::combined(parts, life);
+    let parts = services.iter().map(|service| (service.name, service.readiness.clone())).collect();
     let described: Vec<_> = services.iter().map(|service| service.described.clone()).collect();
     let mut grpc = shared(health)?;
-    let mut http = probes(ready).merge(rest::docs(&described)?).merge(extra);
+    let mut http = probes(parts).merge(rest::docs(&described)?).merge(extra);
     for service in services {
         grpc = grpc.merge(service.routes.clone());
         http = http.merge(service.http_routes.clone());
@@ -173,10 +175,18 @@ fn shared(health: HealthServer<impl Health>) -> anyhow::Result<Router> {
         .into_axum_router())
 }
 
-/// `/livez` and `/readyz`.
-fn probes(ready: impl Fn() -> bool + Clone + Send + Sync + 'static) -> Router {
-    let ready = move || async move {
-        if ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+/// `/livez` and `/readyz`; who wants JSON of the latter learns which service is ready.
+fn probes(parts: Vec<(&'static str, Readiness)>) -> Router {
+    let ready = move |headers: HeaderMap| async move {
+        let services: Map<String, Value> =
+            parts.iter().map(|(name, part)| ((*name).to_owned(), part.is_ready().into())).collect();
+        let is_ready = services.values().all(|ready| ready == true);
+        let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let wants_json = headers.get(ACCEPT).is_some_and(|kinds| kinds.as_bytes().starts_with(b"application/json"));
+        if wants_json {
+            return (status, Json(json!({ "ready": is_ready, "services": services }))).into_response();
+        }
+        (status, if is_ready { "ready\n" } else { "not ready\n" }).into_response()
     };
     Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
 }

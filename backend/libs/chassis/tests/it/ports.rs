@@ -204,3 +204,17 @@ fn a_stop_waits_until_websockets_have_said_goodbye() {
         assert_eq!(client.block_on(goodbye(&mut socket)).1, 1001);
     }
 }
+
+#[tokio::test]
+async fn readyz_tells_who_wants_json_which_service_is_ready() {
+    let world = World::new();
+    let running = start(&world).await;
+    running.readiness.ready().await;
+    let readyz = || Request::get(format!("http://{}/readyz", running.http));
+    let plain = ask(readyz(), "", "").await.into_body().collect().await.expect("whole").to_bytes();
+    assert_eq!(plain, "ready\n");
+    let json = ask(readyz().header("accept", "application/json"), "", "").await;
+    let json: Value =
+        serde_json::from_slice(&json.into_body().collect().await.expect("whole").to_bytes()).expect("it is JSON");
+    assert_eq!(json, serde_json::json!({ "ready": true, "services": { "messaging": true } }));
+}
