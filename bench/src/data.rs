@@ -34,6 +34,12 @@ impl Person {
         request.metadata_mut().insert("authorization", self.token.clone());
         request
     }
+
+    /// A GET over HTTP/1.1 as this person.
+    pub fn get(&self, path: &str) -> String {
+        let token = self.token.to_str().unwrap_or_default();
+        format!("GET {path} HTTP/1.1\r\nhost: nova\r\nauthorization: {token}\r\n\r\n")
+    }
 }
 
 /// A conversation, with one of its members.

@@ -7,6 +7,7 @@ mod data;
 mod limits;
 mod load;
 mod nova;
+mod streams;
 mod work;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::data::Data;
 use crate::load::{Load, Report};
 use crate::nova::Nova;
+use crate::streams::Spelling;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,6 +40,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures streams of events: how late they are, in one process and across replicas, and what idle ones cost.
+    Streams {
+        /// Sends a second while others listen.
+        #[arg(long, default_value_t = 1000)]
+        per_second: u32,
+        /// Idle streams that are held.
+        #[arg(long, default_value_t = 10_000)]
+        idle: usize,
+    },
     /// Serves fixed replies: the limit that the gRPC library sets. Used by the measurement itself.
     #[command(hide = true)]
     Bare,
@@ -46,10 +57,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    if let Some(Command::Bare) = cli.command {
-        return limits::serve_bare().await;
-    }
     let load = Load { in_flight: cli.in_flight, connections: cli.connections, time: Duration::from_secs(cli.seconds) };
+    match cli.command {
+        Some(Command::Bare) => return limits::serve_bare().await,
+        Some(Command::Streams { per_second, idle }) => return measure_streams(&load, per_second, idle).await,
+        None => {}
+    }
     println!("{} calls in flight over {} connections, {} s each\n", load.in_flight, load.connections, cli.seconds);
     println!("| work | per second | p50 ms | p99 ms | errors |\n|---|---:|---:|---:|---:|");
     let print = |name: &str, report: Report| println!("| {name} | {report} |");
@@ -71,4 +84,46 @@ async fn main() -> anyhow::Result<()> {
     println!("\n{checked} messages read back: numbered without a gap or a repeat, each acknowledged one there once");
     println!("memory of nova after the run: {} MiB", nova.resident_mib()?);
     nova.stop().await
+}
+
+async fn measure_streams(load: &Load, per_second: u32, idle: usize) -> anyhow::Result<()> {
+    println!(
+        "{per_second} sends a second for {:?}, open loop; 64 people listen, each to two conversations\n",
+        load.time
+    );
+    println!(
+        "| listening at | sends/s | ack p50 ms | ack p99 ms | told p50 ms | told p99 ms |\n|---|---:|---:|---:|---:|---:|"
+    );
+    let mut nova = Nova::start_with_replica().await?;
+    let data = Data::make(&nova).await?;
+    let (here, there) = (nova.channels(load.connections).await?, nova.replica_channels(load.connections).await?);
+    println!("| the same process | {} |", streams::lateness(load, &nova, &here, &data, per_second).await?);
+    println!("| another replica, with Redis | {} |", streams::lateness(load, &nova, &there, &data, per_second).await?);
+    nova.kill_redis().await?;
+    println!(
+        "| another replica, Redis killed | {} |",
+        streams::lateness(load, &nova, &there, &data, per_second).await?
+    );
+    let checked = data.check(&nova).await?;
+    println!("\nevery message was told exactly once; {checked} read back without a gap or a repeat\n");
+    nova.stop().await?;
+
+    println!(
+        "| idle streams | memory before MiB | memory MiB | KiB a stream | CPU, % of a core |\n|---|---:|---:|---:|---:|"
+    );
+    for (name, spelling) in [("gRPC, 100 a connection", Spelling::Grpc), ("SSE, one a connection", Spelling::Sse)] {
+        let nova = Nova::start().await?;
+        let data = Data::make(&nova).await?;
+        let held = streams::idle(&nova, &data.people, idle, spelling).await?;
+        let each = (held.resident_mib - held.resident_before_mib) as f64 * 1024.0 / held.streams as f64;
+        println!(
+            "| {} × {name} | {} | {} | {each:.1} | {:.1} |",
+            held.streams,
+            held.resident_before_mib,
+            held.resident_mib,
+            held.cpu * 100.0
+        );
+        nova.stop().await?;
+    }
+    Ok(())
 }

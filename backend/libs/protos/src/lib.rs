@@ -1,5 +1,7 @@
 //! What goes over the wire: modules generated from proto/services, and the descriptors that reflection and REST are made of.
 
+mod codec;
+
 /// Generated code; the protos hold the documentation.
 macro_rules! package {
     ($module:ident, $package:literal) => {

@@ -238,7 +238,7 @@ impl MessagingService for Messaging {
         let ask = convert::stream_events(request.get_ref(), self.app.limits())?;
         let mut outlet = self.app.stream_events(&caller, ask).await?;
         let told = futures::stream::poll_fn(move |cx| outlet.poll_recv(cx));
-        Ok(Response::new(told.map(|told| Ok(told?.into())).boxed()))
+        Ok(Response::new(told.map(|told| Ok(told.map_err(|error| *error)?.into())).boxed()))
     }
 
     async fn send_typing(&self, request: Request<pb::SendTypingRequest>) -> Answer<pb::SendTypingResponse> {

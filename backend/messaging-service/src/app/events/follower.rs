@@ -238,6 +238,6 @@ impl Follower {
         }
         let others = self.audience.members(typing.conversation).filter(|user| *user != typing.user);
         let users = self.hub.listening(others);
-        self.hub.deliver(typing.conversation, &Delivery::Typing(typing), &users);
+        self.hub.deliver(typing.conversation, &Delivery::Typing(Arc::new(typing)), &users);
     }
 }

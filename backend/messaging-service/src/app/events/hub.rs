@@ -44,7 +44,7 @@ pub enum Delivery {
     /// An event, shared by all who get it.
     Event(Arc<Event>),
     /// Somebody is writing.
-    Typing(Typing),
+    Typing(Arc<Typing>),
 }
 
 struct Listener {

@@ -58,19 +58,19 @@ pub struct StreamEvents {
     pub only: Vec<ConversationId>,
 }
 
-/// What a stream tells.
+/// What a stream tells. Small, for each of ten thousand streams has room for some.
 #[derive(Clone, Debug)]
 pub enum Told {
     /// The stream is alive, and everything up to the cursor has been told.
-    Heartbeat(Cursor),
+    Heartbeat(Box<Cursor>),
     /// Something has happened.
     Event(Arc<Event>),
     /// Somebody is writing.
-    Typing(Typing),
+    Typing(Arc<Typing>),
 }
 
 /// What a stream's connection takes from.
-pub type Outlet = mpsc::Receiver<Result<Told, Error>>;
+pub type Outlet = mpsc::Receiver<Result<Told, Box<Error>>>;
 
 /// Why there is no stream, or why it ends.
 #[derive(Debug, thiserror::Error)]

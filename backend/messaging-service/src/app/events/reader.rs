@@ -49,9 +49,9 @@ pub struct Reader {
     seat: Seat,
     /// Up to where the log had been handed out when the seat was taken.
     reached: Reached,
-    out: mpsc::Sender<Result<Told, Error>>,
+    out: mpsc::Sender<Result<Told, Box<Error>>>,
     /// A place in the outlet that is kept for why the stream ends.
-    last_word: mpsc::OwnedPermit<Result<Told, Error>>,
+    last_word: mpsc::OwnedPermit<Result<Told, Box<Error>>>,
 }
 
 /// Why a stream ends.
@@ -78,7 +78,7 @@ impl Reader {
         user: UserId,
         cursor: Option<Cursor>,
         only: Option<Arc<[ConversationId]>>,
-        out: mpsc::Sender<Result<Told, Error>>,
+        out: mpsc::Sender<Result<Told, Box<Error>>>,
     ) -> Result<Self, Error> {
         let last_word = out.clone().reserve_owned().await.map_err(|_| Error::Stopping)?;
         let (seat, reached) = take_seat(&streams, user, only.clone()).await?;
@@ -97,19 +97,25 @@ impl Reader {
             if matches!(error, Error::SlowReader(_)) {
                 self.streams.hub.cut_off();
             }
-            self.last_word.send(Err(error)); // a slow reader finds it when it reads on
+            self.last_word.send(Err(Box::new(error))); // a slow reader finds it when it reads on
         }
     }
 
     async fn tell_all(&mut self) -> Result<std::convert::Infallible, End> {
-        self.tell(Told::Heartbeat(self.at)).await?;
+        self.tell(Told::Heartbeat(Box::new(self.at))).await?;
         loop {
-            self.catch_up().await?;
+            // Apart, so that a stream that only listens is small.
+            Box::pin(self.catch_up()).await?;
             self.listen().await?;
             // The queue was full: read on until the hub can be followed again.
-            let (seat, reached) = take_seat(&self.streams, self.user, self.only.clone()).await?;
-            (self.seat, self.reached) = (seat, reached);
+            Box::pin(self.sit_down()).await?;
         }
+    }
+
+    async fn sit_down(&mut self) -> Result<(), End> {
+        let (seat, reached) = take_seat(&self.streams, self.user, self.only.clone()).await?;
+        (self.seat, self.reached) = (seat, reached);
+        Ok(())
     }
 
     /// Tells what lies between the cursor and what the hub hands out.
@@ -177,7 +183,7 @@ impl Reader {
         {
             self.at.at = self.at.at.max(reached.at);
         }
-        self.tell(Told::Heartbeat(self.at)).await
+        self.tell(Told::Heartbeat(Box::new(self.at))).await
     }
 
     async fn tell_event(&mut self, event: Arc<Event>) -> Result<(), End> {
@@ -193,5 +199,19 @@ impl Reader {
             Ok(Err(_)) => Err(End::Left),
             Err(_) => Err(End::Told(Error::SlowReader(self.at))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_only_listens_is_small() {
+        fn of<F>(_: impl Fn(Reader) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(of(Reader::run) <= 2048, "{} bytes", of(Reader::run));
+        assert!(size_of::<Result<Told, Box<Error>>>() <= 16 && size_of::<Delivery>() <= 16);
     }
 }
