@@ -72,7 +72,7 @@ export class Transport {
             throw limit.signal.reason;
           }
           const failure = NovaError.network(error);
-          if (failure.status === 401 && token !== undefined && !route.public && !renewed) {
+          if (isStale(failure) && token !== undefined && !route.public && !renewed) {
             // Nothing has been done yet, so that this is safe for any call.
             renewed = true;
             await this.#session().renew(token, limit.signal);
@@ -150,6 +150,14 @@ function isRepeatable(route: Route, request: Fields, options: CallOptions): bool
   }
   // The server knows the key by the same field, so that on other calls it would promise nothing.
   return route.clientId !== undefined && Boolean(request[route.clientId] || options.idempotencyKey);
+}
+
+/**
+ * Whether it is the token that was refused. Other answers of this status are about what the call brought with it, such as a
+ * password: sending that again would count as another failure.
+ */
+function isStale(error: NovaError): boolean {
+  return error.status === 401 && ["TOKEN_EXPIRED", "TOKEN_REVOKED", "UNAUTHENTICATED"].includes(error.reason);
 }
 
 /** Whether the same call may well succeed a little later. */
