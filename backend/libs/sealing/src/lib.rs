@@ -1,13 +1,23 @@
-//! Secrets that lie in the database (signing keys, TOTP secrets) are sealed with a master key that does not.
+//! What lies in a database and must not be read there (message contents, signing keys, TOTP secrets) is sealed with that
+//! database's [`RootKey`], which lies beside it, wrapped by a [`MasterKey`] that does not. So another master key means wrapping
+//! one key anew (docs/adr/0012).
 //!
 //! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce: a [`MasterKey`] seals few records, far below the 2³² where a
 //! random nonce becomes a risk. The associated data binds a sealed value to its row, so that it can't be moved to another.
+
+mod content;
+mod masters;
+mod root;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
+
+pub use content::{ContentKey, SEAL_BYTES};
+pub use masters::{MasterKeys, WRAPPED_BYTES};
+pub use root::{RootKey, RootKeyError};
 
 /// Why a value could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +33,8 @@ pub enum Error {
     Open,
 }
 
-/// The key that everything in one database is sealed with. It is wiped from memory when dropped.
+/// A key of 32 bytes from outside the databases. It is wiped from memory when dropped.
+#[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 impl std::fmt::Debug for MasterKey {
@@ -45,9 +56,7 @@ impl MasterKey {
 
     /// A new random key, in base64.
     pub fn generate_base64() -> Zeroizing<String> {
-        let mut key = Zeroizing::new([0u8; 32]);
-        aws_lc_rs::rand::fill(key.as_mut_slice()).expect("the system's random source does not fail");
-        Zeroizing::new(STANDARD.encode(key.as_slice()))
+        Zeroizing::new(STANDARD.encode(random().as_slice()))
     }
 
     /// Seals `plaintext`; the same `context` must be given to open it.
@@ -96,6 +105,12 @@ impl MasterKey {
     fn cipher(&self) -> RandomizedNonceKey {
         RandomizedNonceKey::new(&AES_256_GCM, self.0.as_slice()).expect("the key has the cipher's length")
     }
+}
+
+fn random() -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0u8; 32]);
+    aws_lc_rs::rand::fill(key.as_mut_slice()).expect("the system's random source does not fail");
+    key
 }
 
 #[cfg(test)]
