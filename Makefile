@@ -2,7 +2,7 @@
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy doc proto examples typescript bench sqlx setup setup-tests \
+.PHONY: help run demo test check fmt clippy doc fuzz proto examples web browser typescript bench sqlx setup setup-tests \
         test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
 
 help: ## Lists the targets
@@ -37,8 +37,17 @@ doc: setup ## Builds the code's documentation; a warning is an error
 proto: ## Lints and formats the protos, and checks them for breaking changes
 	@scripts/proto.sh
 
+fuzz: setup ## Fuzzes everything that reads what strangers send, a minute a target
+	@scripts/fuzz.sh
+
 examples: setup ## Runs the examples against a Nova of their own
 	@scripts/examples.sh
+
+web: ## Builds the pages anew; web/dist is committed
+	@scripts/web.sh build
+
+browser: setup ## Tries the pages in Chromium against a Nova of their own
+	@scripts/browser.sh
 
 typescript: ## Writes the generated part of the TypeScript client anew
 	cargo xtask typescript

@@ -81,7 +81,8 @@ export interface AuthService {
   /**
    * Replaces the password. Every other session of the person ends.
    *
-   * A wrong current password counts as a failed log-in.
+   * Wrong current passwords in a row lock this call and DeleteAccount for the session that they came from, as they would a
+   * log-in; failed log-ins do not.
    *
    * Who: that person and nobody else. Not idempotent.
    * Reasons: INVALID_CREDENTIALS (UNAUTHENTICATED); ACCOUNT_LOCKED, OVERLOADED (RESOURCE_EXHAUSTED).
@@ -135,16 +136,22 @@ export interface AuthService {
   /**
    * Puts the second factor into force, once the app shows the right code, and hands out the recovery codes.
    *
+   * Wrong codes in a row lock this call and DisableTotp for the session that they came from, as they would a log-in.
+   *
    * Who: a logged-in person, for themself. Not idempotent: the recovery codes are shown once.
-   * Reasons: TOTP_INVALID (UNAUTHENTICATED); TOTP_NOT_STARTED, TOTP_ALREADY_ENABLED (FAILED_PRECONDITION).
+   * Reasons: TOTP_INVALID (UNAUTHENTICATED); TOTP_NOT_STARTED, TOTP_ALREADY_ENABLED (FAILED_PRECONDITION); ACCOUNT_LOCKED,
+   * OVERLOADED (RESOURCE_EXHAUSTED).
    */
   confirmTotp(request?: ConfirmTotpRequest, options?: CallOptions): Promise<ConfirmTotpResponse>;
 
   /**
-   * Removes the second factor and its recovery codes. A wrong code counts as a failed log-in.
+   * Removes the second factor and its recovery codes.
+   *
+   * Wrong codes in a row lock this call and ConfirmTotp for the session that they came from, as they would a log-in.
    *
    * Who: a logged-in person, for themself. Not idempotent.
-   * Reasons: TOTP_INVALID (UNAUTHENTICATED), TOTP_NOT_ENABLED (FAILED_PRECONDITION), ACCOUNT_LOCKED (RESOURCE_EXHAUSTED).
+   * Reasons: TOTP_INVALID (UNAUTHENTICATED), TOTP_NOT_ENABLED (FAILED_PRECONDITION), ACCOUNT_LOCKED, OVERLOADED
+   * (RESOURCE_EXHAUSTED).
    */
   disableTotp(request?: DisableTotpRequest, options?: CallOptions): Promise<DisableTotpResponse>;
 
@@ -189,6 +196,19 @@ export interface AuthService {
    * Reasons: USER_NOT_FOUND (NOT_FOUND), LAST_ADMIN (FAILED_PRECONDITION).
    */
   revokeRole(request: RevokeRoleRequest, options?: CallOptions): Promise<RevokeRoleResponse>;
+
+  /**
+   * Lists security events, newest first: log-ins and failed ones, passwords, second factors, sessions, roles, keys, accounts,
+   * and what administrators read of others. docs/AUDIT.md says of each kind when it is written and with which details.
+   *
+   * A person sees the events that concern themself. Of what others did – an administrator, a service, the operator – they see
+   * that and when, not who it was nor from where; ADMIN_READ, SERVICE_TOKEN and SIGNING_KEY_ROTATION are for administrators
+   * alone. That an administrator looked at others' events is an event too.
+   *
+   * Who: that person, an administrator; no service. Idempotent, but for the event that it is.
+   * Reasons: PAGE_TOKEN_INVALID (INVALID_ARGUMENT).
+   */
+  listAuditEvents(request?: ListAuditEventsRequest, options?: CallOptions): Promise<ListAuditEventsResponse>;
 }
 
 /**
@@ -518,6 +538,7 @@ export const ROUTES = {
     listUsers: { verb: "GET", path: "/api/v1/admin/users" },
     grantRole: { verb: "POST", path: "/api/v1/admin/users/{userId}/roles", body: "*" },
     revokeRole: { verb: "DELETE", path: "/api/v1/admin/users/{userId}/roles/{role}" },
+    listAuditEvents: { verb: "GET", path: "/api/v1/admin/audit" },
   },
   user: {
     getUserProfile: { verb: "GET", path: "/api/v1/users/{userId}" },
@@ -579,7 +600,7 @@ export const ROUTES = {
  * - MESSAGE_TOO_LARGE: The request is larger than the service accepts.
  * - CONFLICT: The transaction lost a race: the same call again will do.
  * - INVALID_CREDENTIALS: No account has this name with this password.
- * - ACCOUNT_LOCKED: Too many failed log-ins in a row; RetryInfo says how long to wait. The right password does not help.
+ * - ACCOUNT_LOCKED: Too many failed log-ins in a row, or failed tries of a session; RetryInfo says how long to wait. The right password does not help.
  * - ACCOUNT_DISABLED: The account has been disabled.
  * - TOTP_REQUIRED: The password is right; the account has a second factor, so `totpCode` is needed too.
  * - TOTP_INVALID: The code is wrong, has been used, or is for another time.
@@ -886,6 +907,29 @@ export interface DeleteAccountRequest {
 /** Response of DeleteAccount. */
 export type DeleteAccountResponse = Record<string, never>;
 
+/** Whose records are asked for. */
+export interface ExportAccountRequest {
+  /** The person's id; empty or `me` = the caller. */
+  userId?: string | undefined;
+}
+
+/** One record of what is held on a person. */
+export interface ExportAccountResponse {
+  /** Which service holds it: `auth`, `user` or `messaging`. */
+  service: string;
+  /**
+   * What it is: `account`, `credentials`, `role`, `mail_token`, `session` and `audit_event` of auth; `profile`, `settings`,
+   * `follow`, `follower`, `follow_request` and `block` of user; `membership`, `conversation`, `conversation_members`, `message`
+   * and `conversation_request` of messaging; at last `end`, of auth. Others may be added.
+   */
+  kind: string;
+  /**
+   * One JSON object as text, on one line, with names and values as in REST: of a kind that has a message of its own (User,
+   * AuditEvent, UserProfile, UserSettings, Conversation, Message) that message's JSON. Over REST the object itself.
+   */
+  record: Record<string, unknown>;
+}
+
 /** Request of IssueServiceToken. */
 export interface IssueServiceTokenRequest {
   /** Id of the client, as configured: 1 to 64 characters. */
@@ -945,6 +989,133 @@ export interface RevokeRoleRequest {
 
 /** Response of RevokeRole. */
 export type RevokeRoleResponse = Record<string, never>;
+
+/** Request of ListAuditEvents. Filters hold all at once. */
+export interface ListAuditEventsRequest {
+  /** Only events that concern this person; `me` for the caller. Empty for the caller too, but for an administrator: everyone. */
+  userId?: string | undefined;
+  /**
+   * Only what this person (by id, `me` for the caller) or service (by client id) did: at most 64 characters; empty for all.
+   * Who is no administrator may name themself only.
+   */
+  actor?: string | undefined;
+  /** Only of this kind; KIND_UNSPECIFIED for all. */
+  kind?: AuditEventKind | undefined;
+  /** Only at or after this time. */
+  since?: string | undefined;
+  /** Only before this time. */
+  until?: string | undefined;
+  /** Page size; 0 means the default (20), more than the maximum (100) means the maximum, negative is INVALID_ARGUMENT. */
+  limit?: number | undefined;
+  /** Where to go on: `nextPageToken` of the previous page; empty for the first. */
+  pageToken?: string | undefined;
+}
+
+/** Response of ListAuditEvents. */
+export interface ListAuditEventsResponse {
+  /** Events, newest first. */
+  events: AuditEvent[];
+  /** Token of the next page; empty if this is the last. */
+  nextPageToken: string;
+}
+
+/**
+ * What happened, or was tried.
+ *
+ * - LOGIN: A log-in with a password: done, or refused. One that another service saw fail is among them.
+ * - LOGOUT: The person ended the session.
+ * - LOCK: Too many failures in a row locked the log-in. Also where nobody has the name; `userId` is empty then.
+ * - UNLOCK: A password reset lifted a lock before its time.
+ * - REFRESH_TOKEN_REUSE: A refresh token came a second time, which ended the session.
+ * - SESSION_REVOCATION: A session was ended by RevokeSession.
+ * - ALL_SESSIONS_REVOCATION: Sessions were ended by RevokeAllSessions.
+ * - PASSWORD_CHANGE: A password was changed by who knew it, or a wrong one was given for that.
+ * - PASSWORD_RESET_REQUEST: A mail with a token to reset the password was written.
+ * - PASSWORD_RESET: A password was set with the token of a mail, or a wrong token was given for that.
+ * - EMAIL_VERIFICATION: An e-mail was shown to be the person's, or a wrong token was given for that.
+ * - TOTP_ENROLLMENT: A secret for a second factor was made; it is not in force yet.
+ * - TOTP_CONFIRMATION: The second factor was put into force, or a wrong code was given for that.
+ * - TOTP_REMOVAL: The second factor was removed, or a wrong code was given for that.
+ * - RECOVERY_CODE_USE: A recovery code stood in for the app, and is used up.
+ * - ROLE_GRANT: A role was given.
+ * - ROLE_REVOCATION: A role was taken away.
+ * - SIGNING_KEY_ROTATION: A new key to sign tokens with was made.
+ * - REGISTRATION: An account was made.
+ * - ACCOUNT_DELETION: An account was deleted, or a wrong password was given for that.
+ * - SERVICE_TOKEN: A service was given its token, or was refused one.
+ * - ADMIN_READ: An administrator was shown what is another person's, or the audit log.
+ * - ACCOUNT_EXPORT: An export of all that is held on a person was begun.
+ */
+export type AuditEventKind =
+  | "LOGIN"
+  | "LOGOUT"
+  | "LOCK"
+  | "UNLOCK"
+  | "REFRESH_TOKEN_REUSE"
+  | "SESSION_REVOCATION"
+  | "ALL_SESSIONS_REVOCATION"
+  | "PASSWORD_CHANGE"
+  | "PASSWORD_RESET_REQUEST"
+  | "PASSWORD_RESET"
+  | "EMAIL_VERIFICATION"
+  | "TOTP_ENROLLMENT"
+  | "TOTP_CONFIRMATION"
+  | "TOTP_REMOVAL"
+  | "RECOVERY_CODE_USE"
+  | "ROLE_GRANT"
+  | "ROLE_REVOCATION"
+  | "SIGNING_KEY_ROTATION"
+  | "REGISTRATION"
+  | "ACCOUNT_DELETION"
+  | "SERVICE_TOKEN"
+  | "ADMIN_READ"
+  | "ACCOUNT_EXPORT";
+
+/**
+ * How it ended.
+ *
+ * - SUCCESS: It was done.
+ * - FAILURE: It was refused; the detail `reason` says why, as a value of ErrorReason.
+ */
+export type AuditEventOutcome = "SUCCESS" | "FAILURE";
+
+/**
+ * What kind of caller did it.
+ *
+ * - ANONYMOUS: Somebody who had not proven who they are.
+ * - USER: A person.
+ * - SERVICE: A service.
+ * - OPERATOR: Whoever runs `nova admin`.
+ */
+export type AuditEventActorType = "ANONYMOUS" | "USER" | "SERVICE" | "OPERATOR";
+
+/** A security event. It never changes, and is kept for 400 days unless configured otherwise. */
+export interface AuditEvent {
+  /** Id of the event (UUIDv7). */
+  id: string;
+  /** When. */
+  at: string;
+  /** What happened, or was tried. */
+  kind: AuditEventKind;
+  /** How it ended. */
+  outcome: AuditEventOutcome;
+  /** What kind of caller did it. */
+  actorType: AuditEventActorType;
+  /** Id of the person, or client id of the service; empty for others, and to a person of whom it is no business. */
+  actor: string;
+  /** The account that it concerns; empty if there is none. */
+  userId: string;
+  /** The session that it concerns, else the one that called; empty if there is none. */
+  sessionId: string;
+  /** Network address of the client, such as `192.0.2.1`; empty if it came over no network. */
+  address: string;
+  /** What the client said it is, at most 256 characters. */
+  userAgent: string;
+  /** `x-request-id` of the call. */
+  requestId: string;
+  /** What else there is to say; docs/AUDIT.md lists the names by kind. No secret, no e-mail, nothing that somebody typed. */
+  details: Record<string, string>;
+}
 
 /**
  * Why a call failed: `reason` of google.rpc.ErrorInfo, domain `user.nova`. Numbers below 32 mean the same in every Nova service.
@@ -1507,6 +1678,11 @@ export interface Message {
   deletedAt?: string;
   /** Starts at 1; an edit or a deletion adds 1. */
   version: Int64;
+  /**
+   * Whether nobody can read the content any more: its sender's account was deleted, and with it the key that the content
+   * was sealed with.
+   */
+  erased: boolean;
 }
 
 /**
