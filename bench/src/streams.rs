@@ -182,10 +182,7 @@ pub async fn idle(nova: &Nova, people: &[Person], streams: usize, spelling: Spel
     let cpu = (nova.cpu_time()? - cpu_before).as_secs_f64() / at.elapsed().as_secs_f64();
     let resident_mib = nova.resident_mib()?;
     ensure!(open.len() == streams, "a stream was forgotten");
-    while let Some(ended) = open.try_join_next() {
-        ended?;
-        anyhow::bail!("a stream ended while it was held");
-    }
+    ensure!(open.try_join_next().is_none(), "a stream ended while it was held");
     Ok(Idle { streams, resident_before_mib, resident_mib, cpu })
 }
 

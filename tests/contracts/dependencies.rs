@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Two versions of one of these in one program do not understand each other's types.
 const ONE_VERSION: [&str; 8] = ["axum", "http", "hyper", "prost", "rustls", "sqlx", "tokio", "tonic"];
-const LICENCES: [&str; 12] = [
+const LICENCES: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -69,6 +69,19 @@ fn what_must_be_one_has_one_version() {
     }
     for name in BANNED {
         assert!(!versions.contains_key(name), "{name} came in: cargo tree -i {name} tells how");
+    }
+}
+
+#[test]
+fn all_of_it_comes_from_one_registry_with_checksums() {
+    let metadata = metadata();
+    let sources: BTreeSet<&str> =
+        resolved(&metadata).into_iter().filter_map(|package| package["source"].as_str()).collect();
+    assert_eq!(sources.len(), 1, "{sources:?}");
+    assert!(sources.iter().all(|source| source.starts_with("registry+")), "{sources:?}");
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock is in the repository");
+    for package in lock.split("[[package]]").filter(|package| package.contains("\nsource = ")) {
+        assert!(package.contains("\nchecksum = "), "{package}");
     }
 }
 

@@ -43,6 +43,30 @@ fn every_rpc_has_an_access_row_and_every_row_an_rpc() {
 }
 
 #[test]
+fn every_rpc_is_counted_as_something_that_has_limits() {
+    for service in ServiceName::ALL {
+        let (rates, classes) = match service {
+            ServiceName::Auth => (auth_service::grpc::RATES, auth_service::config::RateLimits::default().classes()),
+            ServiceName::User => (user_service::grpc::RATES, user_service::config::RateLimits::default().classes()),
+            ServiceName::Messaging => {
+                (messaging_service::grpc::RATES, messaging_service::config::RateLimits::default().classes())
+            }
+        };
+        let descriptor = POOL.get_service_by_name(service.grpc()).expect("the service exists");
+        let rpcs: BTreeSet<String> = descriptor.methods().map(|method| method.name().to_owned()).collect();
+        assert_eq!(rates.iter().map(|(rpc, _)| (*rpc).to_owned()).collect::<BTreeSet<_>>(), rpcs, "{service:?}");
+        assert_eq!(rates.len(), rpcs.len(), "{service:?} has a row twice");
+        let classes = classes.expect("limits are on by default");
+        let known = classes.special.iter().map(|class| class.name).chain([classes.calls.name]).collect::<BTreeSet<_>>();
+        assert_eq!(
+            rates.iter().map(|(_, class)| *class).collect::<BTreeSet<_>>(),
+            known,
+            "{service:?}: used and known"
+        );
+    }
+}
+
+#[test]
 fn common_reasons_have_the_same_numbers_in_every_service() {
     const COMMON: [&str; 18] = [
         "ERROR_REASON_UNSPECIFIED",

@@ -2,9 +2,12 @@
 //! world.
 
 mod access;
+#[path = "../authorization/mod.rs"]
+mod authorization;
 mod dependencies;
 mod descriptors;
 mod rest;
+mod security;
 mod tokens;
 mod typescript;
 mod workspace;

@@ -24,8 +24,10 @@ const PATHS: &[(&str, &str, &str, &str)] = &[
     ("AuthService", "ConfirmTotp", "post", "/api/v1/auth/totp/confirm"),
     ("AuthService", "DisableTotp", "post", "/api/v1/auth/totp/disable"),
     ("AuthService", "DeleteAccount", "delete", "/api/v1/auth/account"),
+    ("AuthService", "ExportAccount", "get", "/api/v1/auth/account/export"),
     ("AuthService", "IssueServiceToken", "post", "/api/v1/auth/service-token"),
     ("AuthService", "ListUsers", "get", "/api/v1/admin/users"),
+    ("AuthService", "ListAuditEvents", "get", "/api/v1/admin/audit"),
     ("AuthService", "GrantRole", "post", "/api/v1/admin/users/{user_id}/roles"),
     ("AuthService", "RevokeRole", "delete", "/api/v1/admin/users/{user_id}/roles/{role}"),
     ("UserService", "GetUserProfile", "get", "/api/v1/users/{user_id}"),
@@ -62,7 +64,7 @@ const PATHS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// The `google.api.http` rules of a method as (verb, path), the additional ones too, and its body.
-fn rules(method: &MethodDescriptor) -> Vec<(String, String, String)> {
+pub fn rules(method: &MethodDescriptor) -> Vec<(String, String, String)> {
     let http = POOL.get_extension_by_name("google.api.http").expect("the annotations are among the descriptors");
     let options = method.options();
     if !options.has_extension(&http) {

@@ -15,6 +15,7 @@ pub mod scenario;
 mod world;
 
 pub use grpc_helpers::{GrpcConfig, GrpcTestError, Outcome, Refusal};
+pub use own::SERVICE_SECRET;
 pub use people::{Person, all_pages};
 pub use relay::Link;
 pub use scenario::IntegrationTestScenario;

@@ -10,17 +10,20 @@ use clock::Clock;
 use hyper_util::rt::TokioIo;
 use ids::SessionId;
 use protos::auth::v1::{IssueServiceTokenRequest, LoginRequest, RegisterRequest};
+use rpc::{Dial, Peer};
+use sealing::{MasterKey, MasterKeys};
 use testkit::TestDatabase;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::grpc_helpers::{CallAs, Clients, Journal, unexpected};
-use crate::own::{OwnServices, SERVICE_SECRET};
+use crate::own::{MASTER_KEY, OwnServices, SERVICE_SECRET, Terms, Tls, certificate_name};
 use crate::{GrpcConfig, GrpcTestError, Link, Outcome, Person};
 
 /// How long a boot, a restart or a health check may take.
@@ -96,7 +99,7 @@ impl World {
             return Self::attach().await.unwrap_or_else(|error| panic!("SERVICES_RUNNING=true, but {error}"));
         }
         let shared = SHARED.get_or_try_init(|| async {
-            RUNTIME.spawn(OwnServices::boot(String::new())).await.map_err(anyhow::Error::new)?
+            RUNTIME.spawn(OwnServices::boot(Terms::default())).await.map_err(anyhow::Error::new)?
         });
         let own = shared.await.unwrap_or_else(|error| panic!("the services do not start: {error:#}"));
         Self::on(Services::Own(Arc::clone(own)))
@@ -107,7 +110,7 @@ impl World {
     /// # Panics
     /// If they can't be started; the message says why.
     pub async fn own() -> Self {
-        Self::own_signing_with(String::new()).await
+        Self::own_by(Terms::default()).await
     }
 
     /// The same, with a key in PEM that the test knows; tokens are signed with it.
@@ -115,7 +118,19 @@ impl World {
     /// # Panics
     /// If they can't be started; the message says why.
     pub async fn own_signing_with(signing_key_pem: String) -> Self {
-        let own = match tokio::time::timeout(START_WITHIN, OwnServices::boot(signing_key_pem)).await {
+        Self::own_by(Terms { signing_key_pem, ..Terms::default() }).await
+    }
+
+    /// The same with TLS on every port, and services that know each other by their certificates.
+    ///
+    /// # Panics
+    /// If they can't be started; the message says why.
+    pub async fn own_with_tls() -> Self {
+        Self::own_by(Terms { tls: Some(Tls::new()), ..Terms::default() }).await
+    }
+
+    async fn own_by(terms: Terms) -> Self {
+        let own = match tokio::time::timeout(START_WITHIN, OwnServices::boot(terms)).await {
             Ok(Ok(own)) => own,
             Ok(Err(error)) => panic!("the services do not start: {error:#}"),
             Err(_) => panic!("the services do not start within {START_WITHIN:?}"),
@@ -140,7 +155,10 @@ impl World {
 
     fn on(services: Services) -> Self {
         let Services::Own(own) = &services else { unreachable!("provided services are attached to") };
-        let channels = ServiceName::ALL.map(|service| channel(own.address(service)));
+        let channels = ServiceName::ALL.map(|service| match own.tls() {
+            None => channel(own.address(service)),
+            Some(tls) => tls_channel(own.address(service)(), service, tls, None),
+        });
         Self { services, channels, timeout: Duration::from_secs(10), journal: Journal::new() }
     }
 
@@ -158,6 +176,17 @@ impl World {
     /// A channel to a service.
     pub fn channel(&self, service: ServiceName) -> Channel {
         self.channels[service.index()].clone()
+    }
+
+    /// A channel over TLS to a service of a world that has it, from who has the certificate of service `who`, or none.
+    ///
+    /// # Panics
+    /// If the world has no TLS.
+    pub fn channel_of(&self, who: Option<ServiceName>, service: ServiceName) -> Channel {
+        let Services::Own(own) = &self.services else {
+            unreachable!("only a world of its own has certificates to give")
+        };
+        tls_channel(own.address(service)(), service, own.tls().expect("a world with TLS"), who)
     }
 
     /// Where a service listens, for clients that speak HTTP/2 themselves.
@@ -343,7 +372,9 @@ impl World {
         let person = self.person("admin").await?;
         let mut database = self.database(ServiceName::Auth)?.connect().await;
         let username = Username::parse(&person.username).map_err(|e| unexpected(e.to_string()))?;
-        auth_service::admin::grant_role(&mut database, &username, Role::Admin, Clock::system().now())
+        let master = MasterKey::from_base64(MASTER_KEY).map_err(|e| unexpected(e.to_string()))?;
+        let master = MasterKeys::new(master, vec![]);
+        auth_service::admin::grant_role(&mut database, &master, &username, Role::Admin, Clock::system().now())
             .await
             .map_err(|e| unexpected(e.to_string()))?;
         // The role is in tokens from now on.
@@ -393,6 +424,14 @@ fn channel(address: impl Fn() -> SocketAddr + Clone + Send + 'static) -> Channel
         }
     });
     Endpoint::from_static("http://service.test").connect_with_connector_lazy(connector)
+}
+
+/// A channel over TLS, shown the certificate of service `who`, or none.
+fn tls_channel(to: SocketAddr, service: ServiceName, tls: &Tls, who: Option<ServiceName>) -> Channel {
+    let name = ServerName::try_from(certificate_name(service)).expect("a name");
+    let client = tls::Client::open(&tls.client_files(who)).expect("good files");
+    let dial = Dial::Tls { client, name: Some(name) };
+    Peer { url: format!("https://{to}"), dial, timeout: START_WITHIN }.channel().expect("an address")
 }
 
 /// A name that nobody has, 3 to 32 characters long.

@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo xtask sqlx-prepare`, `cargo xtask typescript`.
+//! Chores of the repository: `cargo xtask sqlx-prepare`, `cargo xtask typescript`, `cargo xtask authorization`.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,8 @@ async fn main() -> anyhow::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["sqlx-prepare"] => sqlx_prepare().await,
         ["typescript"] => typescript(),
-        _ => bail!("usage: cargo xtask sqlx-prepare | typescript"),
+        ["authorization"] => authorization(),
+        _ => bail!("usage: cargo xtask sqlx-prepare | typescript | authorization"),
     }
 }
 
@@ -32,6 +33,16 @@ fn typescript() -> anyhow::Result<()> {
         Command::new(env!("CARGO")).args(test).current_dir(root()?).env("NOVA_WRITE_TYPESCRIPT", "1").status()?;
     ensure!(written.success(), "the client could not be made from the protos");
     println!("clients/typescript/src/generated.ts is up to date");
+    Ok(())
+}
+
+/// Writes the tables of docs/AUTHORIZATION.md anew, by the test that holds them against the services' rules.
+fn authorization() -> anyhow::Result<()> {
+    let test = ["test", "--quiet", "--package", "nova-tests", "--test", "contracts", "authorization::page::"];
+    let written =
+        Command::new(env!("CARGO")).args(test).current_dir(root()?).env("NOVA_WRITE_AUTHORIZATION", "1").status()?;
+    ensure!(written.success(), "the tables could not be made from the rules");
+    println!("docs/AUTHORIZATION.md is up to date");
     Ok(())
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 use authn::Algorithm;
 use chrono::{DateTime, Utc};
 use ids::UserId;
-use sealing::MasterKey;
+use sealing::MasterKeys;
 use sqlx::{Connection, PgConnection};
 
-use crate::app::keyring;
-use crate::app::{HashError, Hasher};
+use crate::app::{HashError, Hasher, audit, keyring};
 use crate::config::PasswordHashing;
+use crate::model::audit::{Actor, Entry, Event, Kind, Origin};
 use crate::model::{Email, NewPassword, Role, Username};
+use crate::root::root_key;
 use crate::storage::{roles, users};
 
 /// How long a new key is published before it signs: every service has it by then, so no token meets an unknown key.
@@ -47,6 +48,9 @@ pub enum Error {
     /// Argon2 failed.
     #[error(transparent)]
     Hash(#[from] HashError),
+    /// The audit log's key can't be read.
+    #[error(transparent)]
+    Audit(#[from] audit::KeyError),
     /// The keys can't be read or written.
     #[error(transparent)]
     Keys(#[from] keyring::Error),
@@ -67,6 +71,7 @@ impl From<sqlx::Error> for Error {
 /// [`Error::UsernameTaken`], [`Error::EmailTaken`], or what else went wrong.
 pub async fn create_user(
     conn: &mut PgConnection,
+    masters: &MasterKeys,
     account: NewAccount,
     hashing: &PasswordHashing,
     now: DateTime<Utc>,
@@ -75,6 +80,8 @@ pub async fn create_user(
     let hasher = Hasher::try_new(hashing).map_err(Error::Parameters)?;
     let slot = hasher.slot().await.expect("nobody else uses this hasher");
     let password_hash = hasher.hash(slot, password.into_password()).await?;
+    let master = root_key(conn, masters).await.map_err(audit::KeyError::from)?;
+    let audit_key = audit::open_key(conn, &master, now).await?;
     let id = UserId::generate(now);
     let new = users::NewUser {
         id,
@@ -91,9 +98,12 @@ pub async fn create_user(
         other => other?,
     }
     users::set_email_verified(&mut tx, id, now).await?;
+    let mut events = vec![Event::new(Kind::Registration, Actor::Operator).on(id)];
     for role in roles {
         roles::insert_role(&mut tx, id, role, now).await?;
+        events.push(Event::new(Kind::RoleGrant, Actor::Operator).on(id).with("role", role));
     }
+    audit::append(&mut tx, &audit_key, &Entry::all(events, &Origin::default(), now)).await?;
     tx.commit().await?;
     Ok(id)
 }
@@ -104,16 +114,21 @@ pub async fn create_user(
 /// [`Error::NoSuchUser`], or what else went wrong.
 pub async fn grant_role(
     conn: &mut PgConnection,
+    masters: &MasterKeys,
     username: &Username,
     role: Role,
     now: DateTime<Utc>,
 ) -> Result<UserId, Error> {
+    let master = root_key(conn, masters).await.map_err(audit::KeyError::from)?;
+    let audit_key = audit::open_key(conn, &master, now).await?;
     let mut tx = conn.begin().await?;
     let id = users::find_user_by_username(&mut tx, username.as_str()).await?;
     let id = id.ok_or_else(|| Error::NoSuchUser(username.clone()))?;
     users::lock_for_change(&mut tx, id).await?.ok_or_else(|| Error::NoSuchUser(username.clone()))?;
     if roles::insert_role(&mut tx, id, role, now).await? {
         users::touch(&mut tx, id, now).await?;
+        let event = Event::new(Kind::RoleGrant, Actor::Operator).on(id).with("role", role);
+        audit::append(&mut tx, &audit_key, &[Entry::new(event, &Origin::default(), now)]).await?;
     }
     tx.commit().await?;
     Ok(id)
@@ -126,9 +141,11 @@ pub async fn grant_role(
 /// If the master key is not the database's, or what else went wrong.
 pub async fn rotate_keys(
     conn: &mut PgConnection,
-    master: &MasterKey,
+    masters: &MasterKeys,
     algorithm: Algorithm,
     now: DateTime<Utc>,
 ) -> Result<String, Error> {
-    Ok(keyring::rotate(conn, master, algorithm, now, now + PUBLISHED_AHEAD).await?)
+    let master = root_key(conn, masters).await.map_err(audit::KeyError::from)?;
+    let audit_key = audit::open_key(conn, &master, now).await?;
+    Ok(keyring::rotate(conn, (&master, &audit_key), algorithm, now, now + PUBLISHED_AHEAD).await?)
 }

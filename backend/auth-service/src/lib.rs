@@ -10,15 +10,17 @@ pub mod http;
 pub mod mail;
 pub mod metrics;
 pub mod model;
+pub mod root;
 pub mod storage;
+pub mod verify;
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use authn::Verifier;
+use chassis::config::Dialer;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use chrono::{DateTime, Utc};
-use clock::Clock;
 use pg::Pool;
 use protos::auth::v1::auth_service_server::AuthServiceServer;
 use sealing::MasterKey;
@@ -29,9 +31,11 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 pub use config::Config;
+use root::root_key;
 
-use app::{App, Keyring, Parts, Profiles, keyring};
+use app::{App, Audit, Holders, Keyring, Parts, Profiles, audit, keyring};
 use model::TokenHash;
+use model::audit_chain::AuditKey;
 use model::keys::SigningKey;
 use storage::service_clients;
 
@@ -39,6 +43,8 @@ use storage::service_clients;
 pub const DOMAIN: &str = "auth.nova";
 /// Name in `pg_stat_activity`, and our client id towards other services.
 const NAME: &str = "auth";
+/// Full name of the gRPC service.
+const GRPC_NAME: &str = "nova.auth.v1.AuthService";
 /// The schema.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
@@ -50,24 +56,29 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let pool_config = config.database.pool_config(NAME);
     let pg = chassis::open_database(pool_config, config.database.migrate, &MIGRATOR).await?;
     let clock = life.clock();
-    let master = MasterKey::from_base64(config.master_key.expose()).context("auth.master_key")?;
-    let master = Arc::new(master);
-    prepare(&pg, &config, &master, clock.now()).await?;
+    let masters = config.master_keys().context("auth.master_key")?;
+    let master = Arc::new(root_key(&mut *pg.conn().await?, &masters).await.context("auth.master_key")?);
+    let audit_key = prepare(&pg, &config, &master, clock.now()).await?;
 
     let (issuer, audience) = (config.tokens.issuer.as_str(), config.tokens.audience.as_str());
     let verifier = wiring.verifier.unwrap_or_else(|| Arc::new(Verifier::new(clock.clone(), issuer, audience)));
     let keyring = Arc::new(Keyring::new(Arc::clone(&master), config.tokens.clone()));
     let (mails, outbox) = mail::Outbox::try_new(&config.mail)?;
-    let profiles = profiles(&config, Arc::clone(&keyring), clock.clone())?;
+    let (profiles, holders) = peers(&config, Arc::clone(&keyring), &life)?;
+    let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
+    let limiter = chassis::limiter(GRPC_NAME, grpc::RATES, classes, most, &config.redis, clock.clone()).await?;
     let parts = Parts {
         pg: pg.clone(),
         clock: clock.clone(),
         config: config.clone(),
         master,
         verifier: Arc::clone(&verifier),
+        limiter: Arc::clone(&limiter),
         keyring,
+        audit: Arc::new(Audit::new(pg.clone(), clock.clone(), audit_key)),
         mails,
         profiles,
+        holders,
     };
     let app = Arc::new(App::try_new(parts)?);
     app.sync_tokens().await.context("the signing keys can't be read")?;
@@ -83,11 +94,12 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let metrics_pg = pg.clone();
     let service = Service {
         name: NAME,
-        grpc_name: "nova.auth.v1.AuthService",
+        grpc_name: GRPC_NAME,
         domain: DOMAIN,
         access: grpc::ACCESS,
         verifier,
-        grpc: Routes::new(server),
+        limiter,
+        grpc: grpc::with_origin(Routes::new(server)),
         http: http::router(app),
         // The database has answered, and the keys are known.
         ready_after: Box::pin(async {}),
@@ -96,13 +108,14 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     service.start(&config.listen, &life).await
 }
 
-/// Writes what the configuration says into the database, and sees to it that there is a signing key.
-async fn prepare(pg: &Pool, config: &Config, master: &MasterKey, now: DateTime<Utc>) -> anyhow::Result<()> {
+/// Writes what the configuration says into the database, and sees to it that there are a signing key and the audit log's.
+async fn prepare(pg: &Pool, config: &Config, master: &MasterKey, now: DateTime<Utc>) -> anyhow::Result<AuditKey> {
     let pem = config.tokens.private_key_pem.expose();
     let configured =
         if pem.is_empty() { None } else { Some(SigningKey::from_pem(pem).context("auth.tokens.private_key_pem")?) };
     let mut conn = pg.conn().await.context("the auth service's database does not answer")?;
-    keyring::ensure_key(&mut conn, master, configured, config.tokens.algorithm, now).await?;
+    let audit_key = audit::open_key(&mut conn, master, now).await?;
+    keyring::ensure_key(&mut conn, (master, &audit_key), configured, config.tokens.algorithm, now).await?;
     drop(conn);
     let clients: Vec<(&str, TokenHash)> = config
         .service_clients
@@ -112,19 +125,24 @@ async fn prepare(pg: &Pool, config: &Config, master: &MasterKey, now: DateTime<U
         .collect();
     let mut tx = pg.begin().await?;
     service_clients::replace_clients(&mut tx, &clients, now).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(audit_key)
 }
 
-/// The user service, called with tokens that we sign ourselves.
-fn profiles(config: &Config, keyring: Arc<Keyring>, clock: Clock) -> anyhow::Result<Profiles> {
-    let life = config.tokens.access_ttl;
+/// The other services, called with tokens that we sign ourselves.
+fn peers(config: &Config, keyring: Arc<Keyring>, life: &Lifecycle) -> anyhow::Result<(Profiles, Holders)> {
+    let (clock, token_life) = (life.clock(), config.tokens.access_ttl);
     let credentials = rpc::Credentials::local(move || match keyring.service_token(NAME, clock.now()) {
-        Ok(token) => Ok((token.expose_secret().to_owned(), life)),
+        Ok(token) => Ok((token.expose_secret().to_owned(), token_life)),
         Err(error) => Err(Status::unavailable(error.to_string())),
     });
-    let peer = rpc::Peer { url: config.peers.user_url.clone(), timeout: config.peers.timeout };
-    let channel = peer.connect(credentials).context("auth.peers.user_url")?;
-    Ok(Profiles::new(channel, config.peers.timeout))
+    let peers = &config.peers;
+    let dialer = Dialer::open(&peers.tls, peers.doorway.clone(), life).context("auth.peers.tls")?;
+    let connect =
+        |url: &str, name: &str| anyhow::Ok(dialer.peer(url, name, peers.timeout)?.connect(credentials.clone())?);
+    let users = connect(&peers.user_url, &peers.user_name).context("auth.peers.user_url")?;
+    let messaging = connect(&peers.messaging_url, &peers.messaging_name).context("auth.peers.messaging_url")?;
+    Ok((Profiles::new(users.clone(), messaging.clone(), peers.timeout), Holders::new(users, messaging)))
 }
 
 fn spawn_workers(app: &Arc<App>, outbox: mail::Outbox, life: &Lifecycle) {
@@ -134,6 +152,11 @@ fn spawn_workers(app: &Arc<App>, outbox: mail::Outbox, life: &Lifecycle) {
     life.spawn_droppable("auth profiles", async move { worker.follow_profiles().await });
     let worker = Arc::clone(app);
     life.spawn_droppable("auth sweeper", async move { worker.keep_clean().await });
+    let (worker, stop) = (Arc::clone(app), life.stopping().clone());
+    life.spawn("auth audit log", async move {
+        worker.follow_repeats(stop).await;
+        Ok(())
+    });
     let (worker, stop) = (Arc::clone(app), life.stopping().clone());
     life.spawn("auth mails", async move {
         outbox.run(worker, stop).await;

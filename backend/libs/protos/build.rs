@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("nova.fds.bin"), compiler.encode_file_descriptor_set())?;
 
     let mut config = Config::new();
-    config.disable_comments(["."]);
+    // Names find the descriptors that JSON is made with.
+    config.disable_comments(["."]).enable_type_names();
     tonic_prost_build::configure()
         .build_server(true)
         .build_client(true)

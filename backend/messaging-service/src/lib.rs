@@ -14,7 +14,7 @@ mod start;
 pub mod storage;
 
 pub use config::Config;
-pub use start::{MIGRATOR, start, start_with};
+pub use start::{DATABASE, MIGRATOR, start, start_with};
 
 /// Domain of this service's errors.
 pub const DOMAIN: &str = "messaging.nova";

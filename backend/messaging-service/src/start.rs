@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use broadcast::Broadcast;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use pg::{Pool, PoolConfig};
 use protos::user::v1::user_service_client::UserServiceClient;
+use sealing::RootKey;
 use sqlx::migrate::Migrator;
 use tonic::service::Routes;
 
@@ -19,6 +21,9 @@ use crate::{Config, DOMAIN, NAME};
 
 /// What the replicas tell each other of in Redis.
 const TOPIC: &str = "nova:messaging:events";
+
+/// What the root key of the database is bound to.
+pub const DATABASE: &str = "nova_messaging";
 
 /// The schema.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -45,16 +50,21 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         ..database
     })?;
 
+    let masters = config.master_keys().context("messaging.master_key")?;
+    let root =
+        RootKey::open(&mut *pool.conn().await?, &masters, DATABASE, None).await.context("messaging.master_key")?;
     if events::adjust_clock(&mut *pool.conn().await?).await? {
         tracing::warn!("the database was restored from a dump: events go on after those that it holds");
     }
 
-    let credentials = config.peers.credentials(NAME)?;
-    let users = config.peers.peer(&config.peers.user_url).connect(credentials.clone())?;
-    let auth = config.peers.peer(&config.peers.auth_url).connect(credentials)?;
+    let peers = config.peers.open(NAME, &life)?;
+    let users = peers.user.connect(peers.credentials.clone())?;
+    let auth = peers.auth.connect(peers.credentials)?;
     let verifier = chassis::verifier(&wiring, &config.tokens, auth, &life);
 
     let contacts = Contacts::new(view, UserServiceClient::new(users), config.contact.timeout);
+    let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
+    let limiter = chassis::limiter(grpc::NAME, grpc::RATES, classes, most, &config.redis, life.clock()).await?;
     let limits = config.limits.model();
     let (pages, shape) = (config.pages(), config.send.shape());
     let (broadcast, to_replicas) = match config.redis.url.expose() {
@@ -63,7 +73,9 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
     };
     let terms = config.streams.terms();
     let (app, workers) =
-        App::new(pool.clone(), lanes_pool, life.clock(), limits, pages, contacts, shape, terms, broadcast);
+        App::new(pool.clone(), lanes_pool, life.clock(), limits, pages, contacts, shape, root, terms, broadcast);
+    let vault = workers.vault;
+    life.spawn_once("sealing", async move { vault.seal_the_old().await });
     life.spawn_droppable("event-follower", workers.follower.run());
     life.spawn_droppable("event-expiry", Expiry::new(pool.clone(), life.clock(), config.streams.retention()).run());
     if let Some(worker) = to_replicas {
@@ -84,6 +96,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         domain: DOMAIN,
         access: grpc::ACCESS,
         verifier: Arc::clone(&verifier),
+        limiter,
         grpc: Routes::new(Messaging::service(app, config.listen.max_request_bytes)),
         http: axum::Router::new(),
         ready_after: chassis::both_answer(pool, verifier),

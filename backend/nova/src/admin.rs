@@ -1,16 +1,19 @@
 //! `nova admin` and `nova migrate`: what has no API, done directly in the databases. Works beside a running Nova.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use auth_service::admin as auth;
 use auth_service::model::{Email, NewPassword, Role, Username};
 use chassis::config::ServiceConfig;
 use clap::Subcommand;
 use clock::Clock;
-use pg::{Pool, PoolConfig};
-use sealing::MasterKey;
+use pg::{Conn, Pool, PoolConfig};
+use sealing::{MasterKey, MasterKeys};
 use sqlx::migrate::Migrator;
 
 use crate::config::Config;
+use crate::master_key;
 
 /// What an operator may do.
 #[derive(Subcommand)]
@@ -37,6 +40,19 @@ pub enum Command {
     },
     /// Makes a new key for signing tokens. Nobody is logged out; running services pick it up by themselves.
     RotateKeys,
+    /// Puts another master key in the place of the present one, while everything goes on. Nothing is sealed anew but one key a
+    /// database.
+    RotateMasterKey {
+        /// A file with the new key: 32 bytes in base64. Left out: one is made, where Nova keeps the key in its data folder.
+        #[arg(long)]
+        new_key_file: Option<PathBuf>,
+    },
+    /// Proves that nobody has changed the audit log by hand.
+    VerifyAudit {
+        /// What an earlier run printed: shows too whether the newest events of that time are still there.
+        #[arg(long)]
+        checkpoint: Option<String>,
+    },
     /// Proves every count against the rows that it counts, and mends those that are wrong.
     Reconcile {
         /// Only tell, change nothing.
@@ -63,6 +79,7 @@ async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
     let database = config.auth.database_mut().pool_config("nova-admin");
     must_be_up_to_date(&database, &auth_service::MIGRATOR).await?;
     let mut conn = Pool::new(database)?.conn().await?;
+    let master = || config.auth.master_keys().context("auth.master_key");
     match command {
         Command::CreateUser { username, email, password, roles } => {
             let roles = roles.iter().map(|name| role(name)).collect::<Result<Vec<_>, _>>()?;
@@ -74,23 +91,42 @@ async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
                 password: NewPassword::parse(text.clone())?,
                 roles,
             };
-            let id = auth::create_user(&mut conn, account, &config.auth.password, now).await?;
+            let id = auth::create_user(&mut conn, &master()?, account, &config.auth.password, now).await?;
             println!("made {username}: {id}");
             if made.is_some() {
                 println!("password: {text}");
             }
         }
         Command::GrantRole { username, role: name } => {
-            let id = auth::grant_role(&mut conn, &Username::parse(&username)?, role(&name)?, now).await?;
+            let id = auth::grant_role(&mut conn, &master()?, &Username::parse(&username)?, role(&name)?, now).await?;
             println!("{username} ({id}) has the role {name}; log in again to use it");
         }
         Command::RotateKeys => {
-            let master = MasterKey::from_base64(config.auth.master_key.expose()).context("auth.master_key")?;
-            let kid = auth::rotate_keys(&mut conn, &master, config.auth.tokens.algorithm, now).await?;
+            let kid = auth::rotate_keys(&mut conn, &master()?, config.auth.tokens.algorithm, now).await?;
             println!("new tokens are signed with key {kid} in {} s", auth::PUBLISHED_AHEAD.as_secs());
         }
+        Command::RotateMasterKey { new_key_file } => {
+            let messaging = config.messaging.database_mut().pool_config("nova-admin");
+            must_be_up_to_date(&messaging, &messaging_service::MIGRATOR).await?;
+            master_key::rotate(&mut config, new_key_file.as_deref(), now).await?;
+        }
+        Command::VerifyAudit { checkpoint } => verify_audit(&mut conn, &master()?, checkpoint.as_deref()).await?,
         Command::Reconcile { check } => reconcile(&mut config, check).await?,
     }
+    Ok(())
+}
+
+async fn verify_audit(conn: &mut Conn, master: &MasterKeys, checkpoint: Option<&str>) -> anyhow::Result<()> {
+    let since = checkpoint.map(str::parse).transpose()?;
+    let report = auth_service::verify::verify_audit(conn, master, since.as_ref()).await?;
+    for fault in &report.faults {
+        println!("{fault}");
+    }
+    println!("audit log: {} events checked, {} faults", report.rows, report.faults.len());
+    if !report.faults.is_empty() {
+        bail!("somebody has changed the audit log by hand");
+    }
+    println!("checkpoint: {}", report.checkpoint);
     Ok(())
 }
 

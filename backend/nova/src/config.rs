@@ -1,10 +1,13 @@
 //! The configuration of all services in one process.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use chassis::config::{Fault, Listen, Log, Secret, ServiceConfig, Validate};
+use chassis::config::{Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate};
+use rpc::{Dial, Peer};
 use serde::{Deserialize, Serialize};
 use standalone::{DATABASES, DataFolder, Options, Postgres, Settings, Use, database_on_server};
+use tonic::transport::Channel;
 
 /// `[front_door]`: one port for everything.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -16,11 +19,16 @@ pub struct FrontDoor {
     pub port: u16,
     /// Origins whose pages may call from a browser, such as `https://app.example.org`; `*` for any, none by default.
     pub cors_origins: Vec<String>,
+    /// Where connections without TLS are allowed: `loopback`, or `behind-a-proxy` if a proxy or mesh does TLS before `host`.
+    pub plaintext: Plaintext,
+    /// TLS.
+    pub tls: ListenTls,
 }
 
 impl Default for FrontDoor {
     fn default() -> Self {
-        Self { host: Listen::default().host, port: 8000, cors_origins: vec![] }
+        let Listen { host, plaintext, tls, .. } = Listen::default();
+        Self { host, port: 8000, cors_origins: vec![], plaintext, tls }
     }
 }
 
@@ -29,11 +37,49 @@ impl FrontDoor {
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
+
+    /// As what accepts connections wants it; what has no key here is as in `service`.
+    pub fn listen(&self, service: &Listen) -> Listen {
+        Listen {
+            host: self.host,
+            cors_origins: self.cors_origins.clone(),
+            plaintext: self.plaintext,
+            tls: self.tls.clone(),
+            ..service.clone()
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.files().is_some() { "https" } else { "http" }
+    }
+
+    /// The door at `address` as this machine's own tools call it: over TLS they believe the certificate in the door's file.
+    ///
+    /// # Errors
+    /// If that file can't be used.
+    pub fn channel(&self, address: SocketAddr) -> anyhow::Result<Channel> {
+        let dial = match self.tls.files() {
+            None => Dial::Plain,
+            Some(files) => Dial::Tls { client: tls::Client::of_server_with(&files.certificate)?, name: None },
+        };
+        let url = format!("{}://{}", self.scheme(), reachable(address));
+        Ok(Peer { url, dial, timeout: Duration::from_secs(2) }.channel()?)
+    }
+}
+
+/// 0.0.0.0 is where to listen, not where to connect.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+        _ => address,
+    }
 }
 
 impl Validate for FrontDoor {
     fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
-        Listen { cors_origins: self.cors_origins.clone(), ..Listen::on(0, 0) }.validate(section, faults);
+        self.listen(&Listen::default()).validate(section, faults);
     }
 }
 

@@ -12,11 +12,11 @@ use protos::messaging::v1::{CreateConversationRequest, MarkAsReadRequest, SendMe
 use protos::user::v1::user_service_client::UserServiceClient;
 use protos::user::v1::{FollowUserRequest, UpdateUserProfileRequest};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request};
 
 use crate::config::Config;
-use crate::serve;
+use crate::{doctor, serve};
 
 struct Person {
     username: &'static str,
@@ -106,7 +106,8 @@ const TALKS: [Talk; 3] = [
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let password = config.data.secret_file("demo.password")?;
     let door = config.front_door.address();
-    if let Ok(channel) = Endpoint::from_shared(format!("http://{door}"))?.connect().await {
+    let channel = config.front_door.channel(door)?;
+    if doctor::answers(&channel).await {
         return fill(channel, password.expose()).await;
     }
     println!("no Nova answers on {door}: starting one for the moment");
@@ -116,11 +117,12 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     for listen in [&mut config.auth.listen, &mut config.user.listen, &mut config.messaging.listen] {
         (listen.http_port, listen.grpc_port) = (0, 0);
     }
+    let front_door = config.front_door.clone();
     let filled = match serve::start(config, &life).await {
-        Ok(nova) => {
-            let channel = Endpoint::from_shared(format!("http://{}", nova.front_door))?.connect_lazy();
-            fill(channel, password.expose()).await
-        }
+        Ok(nova) => match front_door.channel(nova.front_door) {
+            Ok(channel) => fill(channel, password.expose()).await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     life.stop().await;

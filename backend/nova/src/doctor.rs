@@ -1,6 +1,5 @@
 //! `nova doctor`: looks at everything that a start needs, and says of each fault what to do.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use pg::{Pool, PoolConfig};
 use sealing::MasterKey;
 use sqlx::migrate::Migrator;
 use standalone::{DATABASES, Options, Settings, Use};
-use tonic::transport::Endpoint;
+use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
@@ -19,6 +18,10 @@ use crate::config::Config;
 
 /// The machine's clock and the database's may differ by this much.
 const MOST_SKEW: Duration = Duration::from_secs(2);
+/// A certificate that ends sooner is a fault; a running nova warns of it, too.
+const FEWEST_DAYS: i64 = 14;
+/// How long a nova may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 struct Report {
@@ -50,6 +53,7 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         Err(faults) => report.bad("configuration", faults),
     }
     folder(&mut report, config.data.path());
+    certificates(&mut report, &config);
     let running = ports(&mut report, &config).await;
     if MasterKey::from_base64(config.auth.master_key.expose()).is_ok() {
         report.good("master key", "usable");
@@ -105,7 +109,11 @@ fn folder(report: &mut Report, path: &Path) {
 
 /// Checks that every port is free, or that Nova itself has taken it; tells whether it has.
 async fn ports(report: &mut Report, config: &Config) -> bool {
-    if answers(config.front_door.address()).await {
+    // A file that can't be used is told of as what it is.
+    let channel = config.front_door.channel(config.front_door.address());
+    if let Ok(channel) = channel
+        && answers(&channel).await
+    {
         report.good("ports", format!("a nova already serves on {}", config.front_door.address()));
         return true;
     }
@@ -128,13 +136,50 @@ async fn ports(report: &mut Report, config: &Config) -> bool {
     false
 }
 
-async fn answers(address: SocketAddr) -> bool {
-    let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else { return false };
-    let Ok(channel) = endpoint.connect_timeout(Duration::from_secs(1)).timeout(Duration::from_secs(2)).connect().await
-    else {
-        return false;
-    };
-    HealthClient::new(channel).check(HealthCheckRequest::default()).await.is_ok()
+/// Whether a Nova is at the other end.
+pub async fn answers(channel: &Channel) -> bool {
+    let health = async { HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await };
+    matches!(tokio::time::timeout(PATIENCE, health).await, Ok(Ok(_)))
+}
+
+/// What every port says of itself: TLS with which certificate, or plaintext.
+fn certificates(report: &mut Report, config: &Config) {
+    let services =
+        [("auth", config.auth.listen()), ("user", config.user.listen()), ("messaging", config.messaging.listen())];
+    let door = config.front_door.listen(config.auth.listen());
+    for (section, listen) in [("front_door", &door)].into_iter().chain(services.map(|(name, listen)| (name, listen))) {
+        let key = if section == "front_door" { "front_door.tls".to_owned() } else { format!("{section}.listen.tls") };
+        match listen.tls.files().map(|files| tls::Server::open(&files)) {
+            Some(Ok(server)) => certificate(report, &key, &server.certificate()),
+            Some(Err(fault)) => report.bad(&key, format!("{:#}", anyhow::Error::new(fault))),
+            None if listen.host.is_loopback() => report.good(&key, format!("none: plaintext on {}", listen.host)),
+            None => report.good(&key, format!("none: plaintext on {}, behind a proxy that does TLS", listen.host)),
+        }
+    }
+    for (section, peers) in
+        [("auth", &config.auth.peers.tls), ("user", &config.user.peers.tls), ("messaging", &config.messaging.peers.tls)]
+    {
+        let key = format!("{section}.peers.tls");
+        match peers.files().map(|files| tls::Client::open(&files)) {
+            Some(Ok(client)) => match client.identity() {
+                Some(identity) => certificate(report, &key, &identity),
+                None => report.good(&key, "peers are checked, no certificate is shown to them"),
+            },
+            Some(Err(fault)) => report.bad(&key, format!("{:#}", anyhow::Error::new(fault))),
+            None => {}
+        }
+    }
+}
+
+fn certificate(report: &mut Report, key: &str, certificate: &tls::Certificate) {
+    let days = (certificate.expires_at - Clock::system().now()).num_days();
+    let names = if certificate.names.is_empty() { "addresses alone".to_owned() } else { certificate.names.join(", ") };
+    if days < FEWEST_DAYS {
+        let at = certificate.expires_at.date_naive();
+        report.bad(key, format!("the certificate for {names} ends on {at}: put a new one into its file"));
+    } else {
+        report.good(key, format!("certificate for {names}, good for {days} days"));
+    }
 }
 
 async fn databases(report: &mut Report, config: &mut Config, running: bool) {

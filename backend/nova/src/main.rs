@@ -3,8 +3,10 @@
 mod admin;
 mod config;
 mod demo;
+mod dev_certs;
 mod doctor;
 mod front_door;
+mod master_key;
 mod serve;
 
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ enum Command {
     /// Checks configuration, data folder, database, keys, clock and ports, and says what to do. Starts the managed
     /// PostgreSQL for it if none runs, and makes it at the first time.
     Doctor,
+    /// Makes an authority of your own and certificates for every part of Nova, to try TLS with, and says what to set.
+    DevCerts(dev_certs::DevCerts),
     /// Applies pending migrations of all services and ends.
     Migrate,
     /// Changes what has no API, directly in the databases.
@@ -70,8 +74,13 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Serve { no_migrate: false });
-    if let Command::Doctor = command {
-        return doctor::run(&cli.options).await;
+    match &command {
+        Command::Doctor => return doctor::run(&cli.options).await,
+        Command::DevCerts(wanted) => {
+            dev_certs::run(&cli.options, wanted)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let purpose = match command {
         Command::CheckConfig | Command::Config(_) => Use::Look,
@@ -85,7 +94,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Admin(command) => admin::run(config, command).await?,
         Command::CheckConfig => println!("the configuration is usable"),
         Command::Config(ConfigCommand::Print) => print!("{}", config.print()?),
-        Command::Doctor => unreachable!("handled before the configuration is required to be right"),
+        Command::Doctor | Command::DevCerts(_) => {
+            unreachable!("handled before the configuration is required to be right")
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

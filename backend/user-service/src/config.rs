@@ -1,9 +1,13 @@
 //! `[user]`: the configuration of the user service. user-service.example.toml shows every key with its default.
 
+mod rate_limits;
+
 use chassis::config::{
-    AcceptedTokens, Database, Fault, Listen, Paging, Peers, SecretName, Secrets, ServiceConfig, Validate,
+    AcceptedTokens, Database, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Validate,
 };
 use serde::{Deserialize, Serialize};
+
+pub use rate_limits::RateLimits;
 
 /// What the messaging service may count on: so many ids it names in one CheckContact without asking.
 pub const LEAST_CONTACTS: usize = 1000;
@@ -26,6 +30,10 @@ pub struct Config {
     pub peers: Peers,
     /// Which access tokens are accepted.
     pub tokens: AcceptedTokens,
+    /// How many calls are taken from whom.
+    pub rate_limits: RateLimits,
+    /// What replicas share: limits.
+    pub redis: Redis,
 }
 
 impl Default for Config {
@@ -38,6 +46,8 @@ impl Default for Config {
             paging: Paging::default(),
             peers: Peers::default(),
             tokens: AcceptedTokens::default(),
+            rate_limits: RateLimits::default(),
+            redis: Redis::default(),
         }
     }
 }
@@ -56,6 +66,8 @@ impl Validate for Config {
         self.paging.validate(&key("paging"), faults);
         self.peers.validate(&key("peers"), faults);
         self.tokens.validate(&key("tokens"), faults);
+        self.rate_limits.validate(&key("rate_limits"), faults);
+        self.redis.validate(&key("redis"), faults);
     }
 }
 

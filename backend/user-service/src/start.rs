@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use chassis::config::OpenPeers;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use pg::Pool;
 use protos::user::v1::user_service_server::UserServiceServer;
-use rpc::{Credentials, PeerChannel};
+use rpc::PeerChannel;
 use sqlx::migrate::Migrator;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use crate::app::{App, Batches};
-use crate::grpc::{ACCESS, Server};
+use crate::grpc::{ACCESS, RATES, Server};
 use crate::metrics::Metrics;
 use crate::peers::{Accounts, Contacts};
 use crate::{Config, DOMAIN};
@@ -20,6 +21,8 @@ use crate::{Config, DOMAIN};
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 const NAME: &str = "user";
+/// Full name of the gRPC service.
+const GRPC_NAME: &str = "nova.user.v1.UserService";
 
 /// Starts the service: schema, pool, peers, ports.
 ///
@@ -28,10 +31,12 @@ const NAME: &str = "user";
 pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::Result<Running> {
     let pool_config = config.database.pool_config(NAME);
     let pool = chassis::open_database(pool_config, config.database.migrate, &MIGRATOR).await?;
-    let credentials = config.peers.credentials(NAME)?;
-    let auth = config.peers.peer(&config.peers.auth_url).connect(credentials.clone())?;
+    let peers = config.peers.open(NAME, &life)?;
+    let auth = peers.auth.connect(peers.credentials.clone())?;
     let verifier = chassis::verifier(&wiring, &config.tokens, auth.clone(), &life);
-    let app = Arc::new(app(&config, &life, &wiring, pool.clone(), auth, credentials)?);
+    let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
+    let limiter = chassis::limiter(GRPC_NAME, RATES, classes, most, &config.redis, life.clock()).await?;
+    let app = Arc::new(app(&config, &life, &wiring, pool.clone(), auth, &peers)?);
 
     let grpc = UserServiceServer::new(Server::new(app))
         .max_decoding_message_size(config.listen.max_request_bytes)
@@ -41,10 +46,11 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         .send_compressed(CompressionEncoding::Gzip);
     let service = Service {
         name: NAME,
-        grpc_name: "nova.user.v1.UserService",
+        grpc_name: GRPC_NAME,
         domain: DOMAIN,
         access: ACCESS,
         verifier: Arc::clone(&verifier),
+        limiter,
         grpc: Routes::new(grpc),
         http: axum::Router::new(),
         ready_after: chassis::both_answer(pool.clone(), verifier),
@@ -59,13 +65,12 @@ fn app(
     wiring: &Wiring,
     pool: Pool,
     auth: PeerChannel,
-    credentials: Credentials,
+    peers: &OpenPeers,
 ) -> anyhow::Result<App> {
     let metrics = Metrics::register();
-    let peers = &config.peers;
     let contacts = match &wiring.on_contact_change {
         Some(hook) => Contacts::by_hook(Arc::clone(hook), metrics.clone()),
-        None => Contacts::by_call(peers.peer(&peers.messaging_url).connect(credentials)?, metrics.clone()),
+        None => Contacts::by_call(peers.messaging.connect(peers.credentials.clone())?, metrics.clone()),
     };
     Ok(App {
         pool,

@@ -7,9 +7,11 @@ use protos::auth::v1::ErrorReason as Reason;
 use tracing::instrument;
 
 use super::App;
-use super::attempts::{self, Target};
+use super::attempts::{self, Attempt, OwnProof, Target};
+use super::audit::Tried;
 use super::hasher::HashError;
 use crate::model::Password;
+use crate::model::audit::{Event, Kind};
 use crate::storage::profile_sync::Pending;
 use crate::storage::{credentials, roles, sessions, users};
 
@@ -63,12 +65,27 @@ impl App {
         if !is_own {
             caller.must_be_admin()?;
         }
-        let compared_hash = match (is_own, password) {
-            (true, Some(password)) => Some(self.compare(user, password).await?),
+        let event = Event::by(caller, Kind::AccountDeletion).on(user);
+        let target = Target::own(caller, user, OwnProof::Password);
+        let compared = match (is_own, password) {
+            (true, Some(password)) => Some(self.compare(target, password, event.clone()).await?),
             (true, None) => return Err(Error::PasswordMissing),
             (false, _) => None,
         };
+        let (compared_hash, tried) = compared.unzip();
+        let outcome = self.delete(user, compared_hash, event).await;
+        match (&outcome, tried) {
+            (Ok(()), Some(tried)) => tried.succeeded(),
+            (Err(Error::Attempt(attempts::Error::InvalidCredentials)), Some(tried)) => {
+                tried.failed(target.aim(), Reason::InvalidCredentials).await?;
+            }
+            (Err(Error::LastAdmin), Some(tried)) => tried.failed(target.aim(), Reason::LastAdmin).await?,
+            (_, tried) => drop(tried),
+        }
+        outcome
+    }
 
+    async fn delete(&self, user: UserId, compared_hash: Option<String>, event: Event) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.pg.begin().await?;
         let Some(account) = users::lock_for_change(&mut tx, user).await? else {
@@ -85,7 +102,7 @@ impl App {
         }
         users::delete_user(&mut tx, user, now, self.profiles.retry_at(now)).await?;
         let ended = sessions::revoke_sessions(&mut tx, user, None, now).await?;
-        tx.commit().await?;
+        self.commit(tx, [event.with("sessions_ended", ended.len())]).await?;
         self.revoked(ended, now);
         self.metrics.deleted();
         tracing::info!(user.id = %user, "account {user} deleted");
@@ -96,13 +113,15 @@ impl App {
     }
 
     /// Checks the person's password; returns the hash that it was compared with.
-    async fn compare(&self, user: UserId, password: Password) -> Result<String, Error> {
-        let attempt = self.attempt(Target::Own(user)).await?;
-        let compared = attempt.password_hash.clone();
-        let (verdict, _slot) = self.hasher.verify(attempt.slot, password, compared.clone()).await?;
+    async fn compare(&self, target: Target, password: Password, event: Event) -> Result<(String, Tried), Error> {
+        let Attempt { slot, password_hash: compared, tried, turn: _turn } = self.attempt(target, event).await?;
+        let (verdict, _slot) = self.hasher.verify(slot, password, compared.clone()).await?;
         match (compared, verdict.is_right) {
-            (Some(compared), true) => Ok(compared),
-            _ => Err(attempts::Error::InvalidCredentials.into()),
+            (Some(compared), true) => Ok((compared, tried)),
+            _ => {
+                tried.failed(target.aim(), Reason::InvalidCredentials).await?;
+                Err(attempts::Error::InvalidCredentials.into())
+            }
         }
     }
 }

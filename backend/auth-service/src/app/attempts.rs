@@ -6,19 +6,26 @@
 //! Log-ins are counted twice: for the name that was typed, and for the account. What is told is the first, so that locking a
 //! name says nothing of an e-mail; what bounds the guesses at one password is the second. An account that is locked through
 //! another of its names answers as if the password were wrong, and does not look at it.
+//!
+//! What somebody who is logged in tries is counted for their session, passwords and codes apart: strangers who guess at the
+//! log-in can't keep its owner from changing the password, and a stolen session is no way to guess.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use authn::Caller;
 use errors::{Class, Classify, common};
 use ids::UserId;
+use limits::Limited;
 use protos::auth::v1::ErrorReason as Reason;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::App;
+use super::audit::Tried;
 use super::hasher::{HashError, Overloaded, Slot, Waiter};
+use crate::model::audit::Event;
 use crate::model::{LoginName, TokenHash};
 use crate::storage::{credentials, login_failures};
 
@@ -29,7 +36,14 @@ const STRIPES: usize = 256;
 #[derive(Clone, Copy)]
 pub enum Target {
     /// The person who is logged in already.
-    Own(UserId),
+    Own {
+        /// Who.
+        user: UserId,
+        /// What the session's failures are counted by.
+        counter: TokenHash,
+        /// What they are to prove themselves by.
+        proof: OwnProof,
+    },
     /// Whoever has the name that was typed.
     Typed {
         /// Hash of the name.
@@ -39,7 +53,24 @@ pub enum Target {
     },
 }
 
+/// What somebody who is logged in proves themselves by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnProof {
+    /// Their password.
+    Password,
+    /// A code of the second factor.
+    Code,
+}
+
 impl Target {
+    /// A person, `user`, who is logged in as `caller`.
+    pub fn own(caller: &Caller, user: UserId, proof: OwnProof) -> Self {
+        let session = caller.session_id().map(|session| session.to_string()).unwrap_or_default();
+        // No name that can be typed has blanks.
+        let counter = TokenHash::of(format!("own {proof:?} of {user} in {session}").as_bytes());
+        Self::Own { user, counter, proof }
+    }
+
     /// Who logs in as `name`.
     pub fn typed(name: &LoginName, account: Option<UserId>) -> Self {
         Self::Typed { name: TokenHash::of(name.as_str().as_bytes()), account }
@@ -48,15 +79,24 @@ impl Target {
     /// Hash of the name that was typed.
     pub fn name(&self) -> Option<&TokenHash> {
         match self {
-            Self::Own(_) => None,
+            Self::Own { .. } => None,
             Self::Typed { name, .. } => Some(name),
         }
     }
 
-    fn account(&self) -> Option<UserId> {
-        match *self {
-            Self::Own(user) => Some(user),
-            Self::Typed { account, .. } => account,
+    /// What failures are counted by.
+    pub fn counter(&self) -> &TokenHash {
+        match self {
+            Self::Own { counter, .. } => counter,
+            Self::Typed { name, .. } => name,
+        }
+    }
+
+    /// What the log counts refusals by: the same for a name, whether anybody has it or not.
+    pub fn aim(&self) -> (Option<UserId>, Option<&[u8]>) {
+        match self {
+            Self::Own { user, .. } => (Some(*user), None),
+            Self::Typed { name, .. } => (None, Some(name.as_slice())),
         }
     }
 }
@@ -73,6 +113,9 @@ pub enum Error {
         /// How long still.
         wait: Duration,
     },
+    /// Too many tries in a short time, right ones among them.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// Too many attempts wait.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -89,6 +132,7 @@ impl Classify for Error {
         match self {
             Self::InvalidCredentials => Class::unauthenticated(Reason::InvalidCredentials),
             Self::Locked { wait } => Class::limited(Reason::AccountLocked, *wait),
+            Self::Limited(limited) => limited.class(),
             Self::Overloaded(_) => Class::limited(common::OVERLOADED, Duration::from_secs(1)),
             Self::Hash(_) => Class::internal(),
             Self::Pg(error) => error.class(),
@@ -102,7 +146,10 @@ pub struct Attempt {
     pub slot: Slot,
     /// Hash of the account's password; nothing if there is no account or nothing may be compared with it.
     pub password_hash: Option<String>,
-    _turn: OwnedMutexGuard<()>,
+    /// What the log is told of it.
+    pub(super) tried: Tried,
+    /// Held until it is over.
+    pub(super) turn: OwnedMutexGuard<()>,
 }
 
 /// Takes turns.
@@ -130,7 +177,7 @@ impl Turns {
 
     async fn take(&self, target: &Target) -> Result<OwnedMutexGuard<()>, Overloaded> {
         let hash = match target {
-            Target::Own(user) => self.hasher.hash_one(user),
+            Target::Own { user, .. } => self.hasher.hash_one(user),
             // Not by account: that one name waits for the other would tell that they are one person's.
             Target::Typed { name, .. } => self.hasher.hash_one(name.as_slice()),
         };
@@ -141,46 +188,83 @@ impl Turns {
 }
 
 impl App {
-    /// Waits for the turn, then counts an attempt. Who is right takes it back by [`credentials::clear_attempts`].
-    pub(super) async fn attempt(&self, target: Target) -> Result<Attempt, Error> {
+    /// Waits for the turn, then counts an attempt at what `event` names; the log is told if it comes to nothing. Who is right
+    /// takes it back by [`credentials::clear_attempts`] or [`login_failures::forget`].
+    pub(super) async fn attempt(&self, target: Target, event: Event) -> Result<Attempt, Error> {
+        let known = self.own_hash(&target).await?;
         let turn = self.turns.take(&target).await?;
         // Before counting: an attempt that is refused for want of a slot has not failed.
         let slot = self.hasher.slot().await?;
-        let now = self.clock.now();
-        let mut conn = self.pg.conn().await?;
-        if let Some(name) = target.name() {
-            let standing = login_failures::count_attempt(&mut conn, name, &self.lockout, now).await?;
-            if !standing.admitted {
-                return Err(Error::Locked { wait: standing.wait(now) });
+        let mut tried = Tried::new(&self.audit, event);
+        // Changed while this one waited: it is not tried, so it is no guess. Of ten changes at once nine end here.
+        let counted = match self.own_hash(&target).await? {
+            hash if hash != known => Err(Error::InvalidCredentials),
+            hash => self.count(&target, hash, &mut tried).await,
+        };
+        match counted {
+            Ok(password_hash) => Ok(Attempt { slot, password_hash, tried, turn }),
+            Err(error) => {
+                match error {
+                    Error::Locked { .. } => tried.failed(target.aim(), Reason::AccountLocked).await?,
+                    Error::InvalidCredentials => tried.failed(target.aim(), Reason::InvalidCredentials).await?,
+                    _ => drop(tried),
+                }
+                Err(error)
             }
         }
-        let counted = match target.account() {
-            Some(user) => credentials::count_attempt(&mut conn, user, &self.lockout, now).await?,
+    }
+
+    /// The hash that a person's own password is to be compared with.
+    async fn own_hash(&self, target: &Target) -> Result<Option<String>, pg::Error> {
+        match target {
+            Target::Own { user, proof: OwnProof::Password, .. } => {
+                credentials::find_password_hash(&mut *self.pg.conn().await?, *user).await
+            }
+            Target::Own { .. } | Target::Typed { .. } => Ok(None),
+        }
+    }
+
+    async fn count(
+        &self,
+        target: &Target,
+        own_hash: Option<String>,
+        tried: &mut Tried,
+    ) -> Result<Option<String>, Error> {
+        let now = self.clock.now();
+        let mut conn = self.pg.conn().await?;
+        let standing = login_failures::count_attempt(&mut conn, target.counter(), &self.lockout, now).await?;
+        if !standing.admitted {
+            return Err(Error::Locked { wait: standing.wait(now) });
+        }
+        let Target::Typed { name, account } = target else {
+            tried.locks_until(standing.locked_until);
+            return Ok(own_hash);
+        };
+        let counted = match account {
+            Some(user) => credentials::count_attempt(&mut conn, *user, &self.lockout, now).await?,
             None => None,
         };
-        let password_hash = match (counted, target.name()) {
-            (Some((standing, hash)), _) if standing.admitted => Some(hash),
-            (Some((standing, _)), None) => return Err(Error::Locked { wait: standing.wait(now) }),
-            (_, Some(name)) => {
+        match counted {
+            Some((standing, hash)) if standing.admitted => {
+                tried.locks_until(standing.locked_until);
+                Ok(Some(hash))
+            }
+            _ => {
                 // As much work as counting for an account.
                 let decoy = TokenHash::of(&[b"no account ", name.as_slice()].concat());
-                login_failures::count_attempt(&mut conn, &decoy, &self.lockout, now).await?;
-                None
+                let standing = login_failures::count_attempt(&mut conn, &decoy, &self.lockout, now).await?;
+                tried.locks_until(standing.locked_until.filter(|_| standing.admitted));
+                Ok(None)
             }
-            // Deleted a moment ago.
-            (None, None) => None,
-        };
-        Ok(Attempt { slot, password_hash, _turn: turn })
+        }
     }
 
     /// Takes back an attempt that was no wrong guess.
     pub(super) async fn refund(&self, target: &Target) -> Result<(), pg::Error> {
         let mut conn = self.pg.conn().await?;
-        if let Some(name) = target.name() {
-            login_failures::refund_attempt(&mut conn, name).await?;
-        }
-        if let Some(user) = target.account() {
-            credentials::refund_attempt(&mut conn, user).await?;
+        login_failures::refund_attempt(&mut conn, target.counter()).await?;
+        if let Target::Typed { account: Some(user), .. } = target {
+            credentials::refund_attempt(&mut conn, *user).await?;
         }
         Ok(())
     }
@@ -193,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn one_name_takes_turns_and_its_queue_is_bounded() {
         let turns = Turns::new(1);
-        let alice = Target::Own(UserId::from(uuid::Uuid::from_u128(1)));
+        let alice = Target::typed(&LoginName::parse("alice").expect("a name"), None);
         let first = turns.take(&alice).await.expect("free");
         let mut second = Box::pin(turns.take(&alice));
         assert!(futures::poll!(&mut second).is_pending());

@@ -13,7 +13,10 @@ use sealing::MasterKey;
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
+use super::audit;
 use crate::config::Tokens;
+use crate::model::audit::{Actor, Entry, Event, Kind, Origin};
+use crate::model::audit_chain::AuditKey;
 use crate::model::keys::{KeyError, PublicJwk, SigningKey, jwk_set};
 use crate::model::opaque::random_bytes;
 use crate::storage::signing_keys::{self, StoredKey};
@@ -164,7 +167,7 @@ impl Keyring {
 /// [`Error`] if the table can't be read or written.
 pub async fn ensure_key(
     conn: &mut PgConnection,
-    master: &MasterKey,
+    (master, audit_key): (&MasterKey, &AuditKey),
     configured: Option<SigningKey>,
     algorithm: Algorithm,
     now: DateTime<Utc>,
@@ -187,6 +190,8 @@ pub async fn ensure_key(
     if !is_there {
         tracing::info!(kid = key.kid(), algorithm = key.algorithm().name(), "tokens are signed with key {}", key.kid());
         signing_keys::insert_key(&mut tx, &seal(master, &key, now)?, now).await?;
+        let event = Event::new(Kind::SigningKeyRotation, Actor::Service(crate::NAME.to_owned()));
+        note_key(&mut tx, audit_key, event, &key, now).await?;
     }
     tx.commit().await.map_err(pg::Error::from)?;
     Ok(())
@@ -198,7 +203,7 @@ pub async fn ensure_key(
 /// [`Error`] if the key can't be made or stored.
 pub async fn rotate(
     conn: &mut PgConnection,
-    master: &MasterKey,
+    (master, audit_key): (&MasterKey, &AuditKey),
     algorithm: Algorithm,
     now: DateTime<Utc>,
     activates_at: DateTime<Utc>,
@@ -211,8 +216,20 @@ pub async fn rotate(
         open(master, row)?;
     }
     signing_keys::insert_key(&mut tx, &seal(master, &key, activates_at)?, now).await?;
+    note_key(&mut tx, audit_key, Event::new(Kind::SigningKeyRotation, Actor::Operator), &key, now).await?;
     tx.commit().await.map_err(pg::Error::from)?;
     Ok(key.kid().to_owned())
+}
+
+async fn note_key(
+    tx: &mut PgConnection,
+    audit_key: &AuditKey,
+    event: Event,
+    key: &SigningKey,
+    now: DateTime<Utc>,
+) -> Result<(), pg::Error> {
+    let event = event.with("kid", key.kid()).with("algorithm", key.algorithm().name());
+    audit::append(tx, audit_key, &[Entry::new(event, &Origin::default(), now)]).await
 }
 
 async fn generate(algorithm: Algorithm) -> Result<SigningKey, Error> {

@@ -6,11 +6,12 @@ use protos::auth::v1::ErrorReason as Reason;
 use secrecy::SecretString;
 use tracing::instrument;
 
-use super::attempts::{self, Target};
-use super::hasher::HashError;
+use super::attempts::{self, Attempt, Target};
+use super::hasher::{HashError, Slot};
 use super::totp::{self, Proof};
 use super::{App, Tokens, keyring};
-use crate::model::{LoginName, Password, User};
+use crate::model::audit::{Event, Kind};
+use crate::model::{LoginName, Password, TokenHash, User};
 use crate::storage::{credentials, sessions, users};
 
 /// What a person gives to log in.
@@ -82,6 +83,7 @@ impl App {
             Ok(_) => "ok",
             Err(Error::Attempt(attempts::Error::InvalidCredentials)) => "invalid_credentials",
             Err(Error::Attempt(attempts::Error::Locked { .. })) => "locked",
+            Err(Error::Attempt(attempts::Error::Limited(_))) => "limited",
             Err(Error::Totp(_)) => "totp",
             Err(Error::Disabled) => "disabled",
             Err(_) => "error",
@@ -90,11 +92,35 @@ impl App {
     }
 
     async fn try_login(&self, login: Login) -> Result<(User, Tokens), Error> {
+        // For the name, whether anybody has it or not, before it is looked up.
+        let name = TokenHash::of(login.name.as_str().as_bytes());
+        self.limiter.admit_account("Login", name.as_bytes()).await.map_err(attempts::Error::from)?;
         let account = credentials::find_account(&mut *self.pg.conn().await?, &login.name).await?;
         let target = Target::typed(&login.name, account);
-        let attempt = self.attempt(target).await?;
-        let compared = attempt.password_hash.clone();
-        let (verdict, _slot) = self.hasher.verify(attempt.slot, login.password, compared.clone()).await?;
+        let event = Event { subject: account, ..Event::anonymous(Kind::Login) };
+        let Attempt { slot, password_hash, tried, turn: _turn } = self.attempt(target, event).await?;
+        let outcome = self.prove_login(login, account, target, (slot, password_hash)).await;
+        match &outcome {
+            Ok(_) => tried.succeeded(),
+            Err(Error::Attempt(attempts::Error::InvalidCredentials)) => {
+                tried.failed(target.aim(), Reason::InvalidCredentials).await?;
+            }
+            Err(Error::Totp(totp::Error::Invalid)) => tried.failed(target.aim(), Reason::TotpInvalid).await?,
+            Err(Error::Totp(totp::Error::Required)) => tried.taken_back(target.aim(), Reason::TotpRequired).await?,
+            Err(Error::Disabled) => tried.taken_back(target.aim(), Reason::AccountDisabled).await?,
+            Err(_) => drop(tried),
+        }
+        outcome
+    }
+
+    async fn prove_login(
+        &self,
+        login: Login,
+        account: Option<UserId>,
+        target: Target,
+        (slot, compared): (Slot, Option<String>),
+    ) -> Result<(User, Tokens), Error> {
+        let (verdict, _slot) = self.hasher.verify(slot, login.password, compared.clone()).await?;
         let (Some(user), Some(compared), true) = (account, compared, verdict.is_right) else {
             return Err(attempts::Error::InvalidCredentials.into());
         };
@@ -130,12 +156,20 @@ impl App {
         if !credentials::clear_attempts(&mut tx, user, typed, &compared_hash, newer_hash).await? {
             return Err(attempts::Error::InvalidCredentials.into());
         }
+        let event = Event::of_person(Kind::Login, user).in_session(session.id);
+        let mut events = vec![match &proof {
+            None => event,
+            Some(proof) => event.with("second_factor", proof.name()),
+        }];
+        if let Some(Proof::Recovery(_)) = proof {
+            events.push(Event::of_person(Kind::RecoveryCodeUse, user).in_session(session.id));
+        }
         if let Some(proof) = proof {
             proof.use_up(&mut tx, user).await?;
         }
         let granted = sessions::insert_session(&mut tx, &session, now).await?;
         let person = users::find_user(&mut tx, user).await?.ok_or(attempts::Error::InvalidCredentials)?;
-        tx.commit().await?;
+        self.commit(tx, events).await?;
         let tokens = self.tokens_for(user, session.id, granted, refresh, now)?;
         tracing::info!(user.id = %user, session.id = %session.id, "user {user} logged in");
         Ok((person, tokens))

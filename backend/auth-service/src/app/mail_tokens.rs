@@ -5,13 +5,15 @@ use std::time::Duration;
 use authn::{Caller, Denied};
 use errors::{Class, Classify, common};
 use ids::UserId;
+use limits::Limited;
 use protos::auth::v1::ErrorReason as Reason;
 use tracing::instrument;
 
-use super::App;
 use super::hasher::Overloaded;
+use super::{App, audit};
 use crate::mail::{Job, Letter, Template};
 use crate::model::OpaqueToken;
+use crate::model::audit::{Entry, Event, Kind};
 use crate::storage::one_time_tokens::{self, Purpose};
 use crate::storage::users;
 
@@ -28,6 +30,9 @@ pub enum Error {
     /// Done already.
     #[error("the e-mail has been verified already")]
     AlreadyVerified,
+    /// Too many tries in a short time.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// Too many mails wait.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -44,6 +49,7 @@ impl Classify for Error {
         match self {
             Self::TokenInvalid => Class::precondition(Reason::OneTimeTokenInvalid),
             Self::AlreadyVerified => Class::precondition(Reason::EmailAlreadyVerified),
+            Self::Limited(limited) => limited.class(),
             Self::Overloaded(_) => Class::limited(common::OVERLOADED, Duration::from_secs(1)),
             Self::Denied(error) => error.class(),
             Self::Pg(error) => error.class(),
@@ -70,14 +76,20 @@ impl App {
     pub async fn verify_email(&self, token: OpaqueToken) -> Result<(), Error> {
         let now = self.clock.now();
         let (purpose, hash) = (Purpose::EmailVerification, token.hash());
+        self.limiter.admit_account("VerifyEmail", hash.as_bytes()).await?;
         let mut tx = self.pg.begin().await?;
-        let user = one_time_tokens::find_owner(&mut tx, purpose, &hash, now).await?.ok_or(Error::TokenInvalid)?;
+        let Some(user) = one_time_tokens::find_owner(&mut tx, purpose, &hash, now).await? else {
+            drop(tx);
+            let refused = Event::anonymous(Kind::EmailVerification).refused(Reason::OneTimeTokenInvalid);
+            self.record_refusal(Kind::EmailVerification, refused).await?;
+            return Err(Error::TokenInvalid);
+        };
         users::lock_for_change(&mut tx, user).await?.ok_or(Error::TokenInvalid)?;
         users::set_email_verified(&mut tx, user, now).await?;
         if !one_time_tokens::use_token(&mut tx, purpose, &hash, now).await? {
             return Err(Error::TokenInvalid);
         }
-        tx.commit().await?;
+        self.commit(tx, [Event::of_person(Kind::EmailVerification, user)]).await?;
         tracing::info!(user.id = %user, "user {user} verified their e-mail");
         Ok(())
     }
@@ -89,14 +101,14 @@ impl App {
     }
 
     async fn write_letter(&self, job: &Job) -> Result<Option<Letter>, pg::Error> {
-        let mut conn = self.pg.conn().await?;
+        let mut tx = self.pg.begin().await?;
         let (account, purpose, life, template) = match job {
-            Job::PasswordReset { email } => {
-                let account = users::find_user_by_email(&mut conn, &email.folded()).await?;
+            Job::PasswordReset { email, .. } => {
+                let account = users::find_user_by_email(&mut tx, &email.folded()).await?;
                 (account, Purpose::PasswordReset, self.config.mail.reset_ttl, Template::PasswordReset)
             }
             Job::EmailVerification { user } => {
-                let account = users::find_user(&mut conn, *user).await?.filter(|account| !account.email_verified);
+                let account = users::find_user(&mut tx, *user).await?.filter(|account| !account.email_verified);
                 (account, Purpose::EmailVerification, self.config.mail.verification_ttl, Template::EmailVerification)
             }
         };
@@ -105,7 +117,12 @@ impl App {
         let now = self.clock.now();
         let (hash, made_before) = (token.hash(), now - MAIL_AGAIN_AFTER);
         let is_due =
-            one_time_tokens::replace_token(&mut conn, account.id, purpose, &hash, now, now + life, made_before).await?;
+            one_time_tokens::replace_token(&mut tx, account.id, purpose, &hash, now, now + life, made_before).await?;
+        if let (true, Job::PasswordReset { origin, .. }) = (is_due, job) {
+            let event = Event::anonymous(Kind::PasswordResetRequest).on(account.id);
+            audit::append(&mut tx, self.audit.key(), &[Entry::new(event, origin, now)]).await?;
+        }
+        tx.commit().await?;
         Ok(is_due.then(|| template.write(&account, &token, life, &self.config.mail.public_url)))
     }
 }

@@ -2,6 +2,9 @@
 
 mod accounts;
 mod attempts;
+pub mod audit;
+mod audit_events;
+pub mod export;
 mod hasher;
 pub mod keyring;
 mod login;
@@ -11,6 +14,7 @@ mod profiles;
 mod queries;
 mod refresh;
 mod registration;
+mod repeats;
 mod roles;
 mod sessions;
 mod tokens;
@@ -24,11 +28,15 @@ use authn::Verifier;
 use chrono::{DateTime, Utc};
 use clock::Clock;
 use ids::SessionId;
+use limits::Limiter;
 use pg::Pool;
 use sealing::MasterKey;
 
 pub use accounts::Error as AccountError;
 pub use attempts::Error as AttemptError;
+pub use audit::Audit;
+pub use audit_events::{Error as AuditError, Wanted};
+pub use export::{Error as ExportError, Holders};
 pub use hasher::{HashError, Hasher, Overloaded};
 pub use keyring::Keyring;
 pub use login::{Error as LoginError, Login};
@@ -58,14 +66,17 @@ pub struct App {
     lockout: Policy,
     master: Arc<MasterKey>,
     verifier: Arc<Verifier>,
+    limiter: Arc<Limiter>,
     keyring: Arc<Keyring>,
     refresh_key: RefreshKey,
+    audit: Arc<Audit>,
     /// When revoked sessions were last read to the end.
     synced_at: Mutex<Option<DateTime<Utc>>>,
     hasher: Hasher,
     turns: Turns,
     mails: MailQueue,
     profiles: Profiles,
+    holders: Holders,
     metrics: Metrics,
 }
 
@@ -81,12 +92,18 @@ pub struct Parts {
     pub master: Arc<MasterKey>,
     /// Checks tokens in this process; the app keeps it up to date.
     pub verifier: Arc<Verifier>,
+    /// Knows how many tries are taken for an account.
+    pub limiter: Arc<Limiter>,
     /// Signing keys.
     pub keyring: Arc<Keyring>,
+    /// The audit log.
+    pub audit: Arc<Audit>,
     /// Mails on their way out.
     pub mails: MailQueue,
     /// The user service.
     pub profiles: Profiles,
+    /// The services that hold something on people too.
+    pub holders: Holders,
 }
 
 impl App {
@@ -95,7 +112,7 @@ impl App {
     /// # Errors
     /// If the parameters for hashing passwords are out of bounds.
     pub fn try_new(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { pg, clock, config, master, verifier, keyring, mails, profiles } = parts;
+        let Parts { pg, clock, config, master, verifier, limiter, keyring, audit, mails, profiles, holders } = parts;
         Ok(Self {
             lockout: config.lockout.policy(),
             hasher: Hasher::try_new(&config.password)?,
@@ -108,9 +125,12 @@ impl App {
             config,
             master,
             verifier,
+            limiter,
             keyring,
+            audit,
             mails,
             profiles,
+            holders,
         })
     }
 

@@ -1,11 +1,13 @@
-//! Tells the user service of accounts that were made or deleted.
+//! Tells the user service of accounts that were made or deleted, and the messaging service of those that were deleted.
 //!
-//! Its database is another one, so no transaction covers both. What has to be told is noted with the account itself and
+//! Their databases are others, so no transaction covers them. What has to be told is noted with the account itself and
 //! told at once; a worker repeats what was not heard.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use protos::messaging::v1::EraseUserRequest;
+use protos::messaging::v1::messaging_service_client::MessagingServiceClient;
 use protos::user::v1::user_service_client::UserServiceClient;
 use protos::user::v1::{DeleteProfileRequest, EnsureProfileRequest};
 use rpc::PeerChannel;
@@ -14,17 +16,19 @@ use tonic::Status;
 use super::App;
 use crate::storage::profile_sync::{self, Pending};
 
-/// The user service, as far as accounts concern it.
+/// The other services, as far as accounts concern them.
 #[derive(Clone)]
 pub struct Profiles {
     client: UserServiceClient<PeerChannel>,
+    messaging: MessagingServiceClient<PeerChannel>,
     timeout: Duration,
 }
 
 impl Profiles {
-    /// The user service behind `channel`.
-    pub fn new(channel: PeerChannel, timeout: Duration) -> Self {
-        Self { client: UserServiceClient::new(channel), timeout }
+    /// The user service behind one channel, the messaging service behind another.
+    pub fn new(users: PeerChannel, messaging: PeerChannel, timeout: Duration) -> Self {
+        let messaging = MessagingServiceClient::new(messaging);
+        Self { client: UserServiceClient::new(users), messaging, timeout }
     }
 
     /// When the worker takes over from the call that is made at once.
@@ -37,8 +41,9 @@ impl Profiles {
         let user_id = pending.user.to_string();
         match pending.deleted_at {
             Some(at) => {
-                let request = DeleteProfileRequest { user_id, deleted_at: clock::rfc3339(at) };
+                let request = DeleteProfileRequest { user_id: user_id.clone(), deleted_at: clock::rfc3339(at) };
                 client.delete_profile(request).await?;
+                self.messaging.clone().erase_user(EraseUserRequest { user_id }).await?;
             }
             None => {
                 let request = EnsureProfileRequest {

@@ -10,6 +10,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::App;
+use crate::model::audit::{Event, Kind};
 use crate::model::{Email, User};
 use crate::storage::user_lists::{self, Slice};
 use crate::storage::users;
@@ -114,14 +115,19 @@ impl App {
     #[instrument(skip_all, fields(user.id = %user))]
     pub async fn user(&self, caller: &Caller, user: UserId) -> Result<User, Error> {
         caller.must_be(user)?;
-        users::find_user(&mut *self.pg.conn().await?, user).await?.ok_or(Error::NotFound(user))
+        let found = users::find_user(&mut *self.pg.conn().await?, user).await?.ok_or(Error::NotFound(user))?;
+        self.record_read(caller, "GetUser", &[user]).await?;
+        Ok(found)
     }
 
     /// Many accounts; those that are not there are left out.
     #[instrument(skip_all, fields(users = users.len()))]
     pub async fn users_by_ids(&self, caller: &Caller, users: &[UserId]) -> Result<Vec<User>, Error> {
         caller.must_be_service_or_admin()?;
-        Ok(users::find_users(&mut *self.pg.conn().await?, users).await?)
+        let found = users::find_users(&mut *self.pg.conn().await?, users).await?;
+        let shown: Vec<UserId> = found.iter().map(|user| user.id).collect();
+        self.record_read(caller, "GetUsersByIds", &shown).await?;
+        Ok(found)
     }
 
     /// The account that has an e-mail.
@@ -129,14 +135,18 @@ impl App {
     pub async fn user_by_email(&self, caller: &Caller, email: &Email) -> Result<User, Error> {
         caller.must_be_service_or_admin()?;
         let found = users::find_user_by_email(&mut *self.pg.conn().await?, &email.folded()).await?;
-        found.ok_or(Error::EmailNotFound)
+        let found = found.ok_or(Error::EmailNotFound)?;
+        self.record_read(caller, "GetUserByEmail", &[found.id]).await?;
+        Ok(found)
     }
 
     /// Whether there is a live account of this id.
     #[instrument(skip_all, fields(user.id = %user))]
     pub async fn user_exists(&self, caller: &Caller, user: UserId) -> Result<bool, Error> {
         caller.must_be_service_or_admin()?;
-        Ok(users::is_live(&mut *self.pg.conn().await?, user).await?)
+        let is_live = users::is_live(&mut *self.pg.conn().await?, user).await?;
+        self.record_read(caller, "CheckUserExists", &[user]).await?;
+        Ok(is_live)
     }
 
     /// A page of accounts, newest first.
@@ -161,7 +171,10 @@ impl App {
             None => u32::try_from(search.count(&mut conn).await?).unwrap_or(u32::MAX),
         };
         let rows = search.list(&mut conn, total, slice).await?;
+        drop(conn);
         let (users, next_page_token) = page.finish(rows, |user| (user.id.uuid(), total));
+        // Not what was searched for: it may be an e-mail.
+        self.record([Event::by(caller, Kind::AdminRead).with("rpc", "ListUsers").with("count", users.len())]).await?;
         Ok(UserPage { users, total: total.into(), next_page_token })
     }
 }

@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use errors::{Class, Classify};
 use ids::{SessionId, UserId};
+use limits::Limited;
 use pg::Tx;
 use protos::auth::v1::ErrorReason as Reason;
 use tracing::instrument;
 
 use super::{App, Tokens, keyring};
-use crate::model::RefreshToken;
+use crate::model::audit::{Event, Kind};
 use crate::model::opaque::random_bytes;
+use crate::model::{RefreshToken, TokenHash};
 use crate::storage::refresh_tokens::{self, Exchange, Presented};
 use crate::storage::sessions;
 
@@ -31,6 +33,9 @@ pub enum Error {
     /// The account may not be used.
     #[error("the account has been disabled")]
     Disabled,
+    /// Too many in a short time.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// Signing the tokens.
     #[error(transparent)]
     Keys(#[from] keyring::Error),
@@ -47,6 +52,7 @@ impl Classify for Error {
             Self::Reused => Class::unauthenticated(Reason::RefreshTokenReused),
             Self::Revoked => Class::unauthenticated(Reason::TokenRevoked),
             Self::Disabled => Class::denied(Reason::AccountDisabled),
+            Self::Limited(limited) => limited.class(),
             Self::Keys(error) => error.class(),
             Self::Pg(error) => error.class(),
         }
@@ -62,7 +68,7 @@ impl App {
         self.metrics.refreshed(match &outcome {
             Ok(_) => "ok",
             Err(Error::Reused) => "reused",
-            Err(Error::Invalid | Error::Expired | Error::Revoked | Error::Disabled) => "refused",
+            Err(Error::Invalid | Error::Expired | Error::Revoked | Error::Disabled | Error::Limited(_)) => "refused",
             Err(Error::Keys(_) | Error::Pg(_)) => "error",
         });
         outcome
@@ -72,6 +78,9 @@ impl App {
         if !self.refresh_key.made(&token) {
             return Err(Error::Invalid);
         }
+        // Its tag is right, so its session is no stranger's to name.
+        let session = TokenHash::of(token.session().uuid().as_bytes());
+        self.limiter.admit_account("RefreshToken", session.as_bytes()).await?;
         let mut tx = self.pg.begin().await?;
         let Some(presented) = refresh_tokens::lock_token(&mut tx, &token.hash()).await? else {
             return self.judge_forgotten(tx, token.session()).await;
@@ -137,7 +146,8 @@ impl App {
         now: DateTime<Utc>,
     ) -> Result<T, Error> {
         sessions::revoke_session(&mut tx, session, now).await?;
-        tx.commit().await?;
+        let event = Event::anonymous(Kind::RefreshTokenReuse).on(user).in_session(session);
+        self.commit(tx, [event.refused(Reason::RefreshTokenReused)]).await?;
         self.revoked([session], now);
         tracing::warn!(user.id = %user, session.id = %session, "session {session} ended: a refresh token came a second time");
         Err(Error::Reused)

@@ -8,6 +8,7 @@ use tracing::instrument;
 use super::attempts;
 use super::hasher::{HashError, Overloaded};
 use super::{App, Tokens, keyring};
+use crate::model::audit::{Event, Kind};
 use crate::model::{Email, NewPassword, User, Username, role};
 use crate::storage::profile_sync::Pending;
 use crate::storage::{sessions, users};
@@ -102,7 +103,7 @@ impl App {
             other => other?,
         }
         let granted = sessions::insert_session(&mut tx, &session, now).await?;
-        tx.commit().await?;
+        self.commit(tx, [Event::of_person(Kind::Registration, id).in_session(session.id)]).await?;
         self.metrics.registered();
         tracing::info!(user.id = %id, "account {id} made");
 

@@ -8,6 +8,7 @@ use tracing::instrument;
 
 use super::App;
 use crate::model::Role;
+use crate::model::audit::{Event, Kind};
 use crate::model::lockout::{Policy, Standing};
 use crate::model::role::{self, Permission};
 use crate::storage::{credentials, roles, sessions, users};
@@ -52,8 +53,13 @@ impl App {
     /// What a person may do; nothing if the account has been disabled.
     #[instrument(skip_all, fields(user.id = %user))]
     pub async fn permissions(&self, caller: &Caller, user: UserId) -> Result<Permissions, Error> {
+        self.read_permissions(caller, user, "GetUserPermissions").await
+    }
+
+    async fn read_permissions(&self, caller: &Caller, user: UserId, rpc: &'static str) -> Result<Permissions, Error> {
         caller.must_be(user)?;
         let granted = roles::find_granted(&mut *self.pg.conn().await?, user).await?.ok_or(Error::NotFound(user))?;
+        self.record_read(caller, rpc, &[user]).await?;
         if !granted.active {
             return Ok(Permissions { roles: vec![], permissions: vec![] });
         }
@@ -62,7 +68,7 @@ impl App {
 
     /// Whether a person has a permission.
     pub async fn has_permission(&self, caller: &Caller, user: UserId, permission: &Permission) -> Result<bool, Error> {
-        let granted = self.permissions(caller, user).await?;
+        let granted = self.read_permissions(caller, user, "CheckPermission").await?;
         Ok(granted.permissions.iter().any(|name| name == permission.as_str()))
     }
 
@@ -75,8 +81,8 @@ impl App {
         users::lock_for_change(&mut tx, user).await?.ok_or(Error::NotFound(user))?;
         if roles::insert_role(&mut tx, user, role, now).await? {
             users::touch(&mut tx, user, now).await?;
+            self.commit(tx, [Event::by(caller, Kind::RoleGrant).on(user).with("role", role)]).await?;
         }
-        tx.commit().await?;
         tracing::info!(user.id = %user, %role, "user {user} has role {role}");
         Ok(())
     }
@@ -96,7 +102,8 @@ impl App {
         }
         users::touch(&mut tx, user, now).await?;
         let ended = sessions::revoke_sessions(&mut tx, user, None, now).await?;
-        tx.commit().await?;
+        let event = Event::by(caller, Kind::RoleRevocation).on(user).with("role", role);
+        self.commit(tx, [event.with("sessions_ended", ended.len())]).await?;
         self.revoked(ended, now);
         tracing::info!(user.id = %user, %role, "user {user} lost role {role}");
         Ok(())
@@ -107,9 +114,22 @@ impl App {
     pub async fn record_failed_login(&self, caller: &Caller, user: UserId, policy: Policy) -> Result<Standing, Error> {
         caller.must_be_service()?;
         let now = self.clock.now();
-        let mut conn = self.pg.conn().await?;
-        let counted = credentials::count_attempt(&mut conn, user, &policy, now).await?;
+        let mut tx = self.pg.begin().await?;
+        let counted = credentials::count_attempt(&mut tx, user, &policy, now).await?;
         let (standing, _) = counted.ok_or(Error::NotFound(user))?;
+        let event = Event::by(caller, Kind::Login).on(user);
+        if standing.admitted {
+            let lock = standing.locked_until.map(|until| {
+                Event { kind: Kind::Lock, ..event.clone() }
+                    .with("of", Kind::Login.name())
+                    .with("until", clock::rfc3339(until))
+            });
+            let refused = event.refused(Reason::InvalidCredentials);
+            self.commit(tx, [refused].into_iter().chain(lock)).await?;
+        } else {
+            drop(tx);
+            self.record_refusal(user, event.refused(Reason::AccountLocked)).await?;
+        }
         Ok(standing)
     }
 

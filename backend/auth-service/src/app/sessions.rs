@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::model::Session;
+use crate::model::audit::{Event, Kind};
 use crate::storage::{sessions, users};
 
 /// Why a call about sessions is refused.
@@ -51,8 +52,11 @@ impl App {
         };
         let session = caller.session_id().ok_or(Denied::NotYours)?;
         let now = self.clock.now();
-        let mut conn = self.pg.conn().await?;
-        sessions::revoke_session(&mut conn, session, now).await?;
+        let mut tx = self.pg.begin().await?;
+        if sessions::revoke_session(&mut tx, session, now).await? {
+            let event = Event::by(&caller, Kind::Logout);
+            self.commit(tx, [Event { subject: caller.user_id(), ..event }]).await?;
+        }
         self.revoked([session], now);
         tracing::info!(session.id = %session, "session {session} logged out");
         Ok(())
@@ -73,18 +77,23 @@ impl App {
         let before = page.after().copied().map(SessionId::from);
         let mut conn = self.pg.conn().await?;
         let rows = sessions::list_live(&mut conn, user, before, page.fetch(), self.clock.now()).await?;
+        drop(conn);
+        self.record_read(caller, "ListSessions", &[user]).await?;
         Ok(page.finish(rows, |session| session.id.uuid()))
     }
 
     /// Ends one session.
     #[instrument(skip_all, fields(session.id = %session))]
     pub async fn revoke_session(&self, caller: &Caller, session: SessionId) -> Result<(), Error> {
-        let mut conn = self.pg.conn().await?;
-        let owner = sessions::find_owner(&mut conn, session).await?.ok_or(Error::NotFound(session))?;
+        let mut tx = self.pg.begin().await?;
+        let owner = sessions::find_owner(&mut tx, session).await?.ok_or(Error::NotFound(session))?;
         // That there is such a session is nobody else's business.
         caller.must_be(owner).map_err(|_| Error::NotFound(session))?;
         let now = self.clock.now();
-        sessions::revoke_session(&mut conn, session, now).await?;
+        if sessions::revoke_session(&mut tx, session, now).await? {
+            let event = Event::by(caller, Kind::SessionRevocation).on(owner).in_session(session);
+            self.commit(tx, [event]).await?;
+        }
         self.revoked([session], now);
         tracing::info!(user.id = %owner, session.id = %session, "session {session} revoked");
         Ok(())
@@ -101,7 +110,8 @@ impl App {
             return Ok(0);
         }
         let ended = sessions::revoke_sessions(&mut tx, user, kept, now).await?;
-        tx.commit().await?;
+        let event = Event::by(caller, Kind::AllSessionsRevocation).on(user).with("sessions_ended", ended.len());
+        self.commit(tx, [event]).await?;
         let count = ended.len();
         self.revoked(ended, now);
         tracing::info!(user.id = %user, count, "{count} sessions of user {user} revoked");

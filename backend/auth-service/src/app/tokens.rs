@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::{App, keyring};
+use crate::model::audit::{Actor, Event, Kind};
 use crate::model::keys::PublicJwk;
 use crate::model::{RefreshToken, TokenHash, User, role};
 use crate::storage::sessions::{self, NewSession, Revoked};
@@ -157,9 +158,14 @@ impl App {
         let expected = stored.as_deref().unwrap_or(&[0; 32]);
         let is_right = verify_slices_are_equal(expected, presented.as_slice()).is_ok();
         if stored.is_none() || !is_right {
+            let refused = Event::anonymous(Kind::ServiceToken).refused(Reason::ClientCredentialsInvalid);
+            // A client that is not there was typed by somebody.
+            let refused = if stored.is_some() { refused.with("client_id", client_id) } else { refused };
+            self.record_refusal(client_id, refused).await?;
             return Err(Error::ClientCredentials);
         }
         let token = self.keyring.service_token(client_id, self.clock.now())?;
+        self.record([Event::new(Kind::ServiceToken, Actor::Service(client_id.to_owned()))]).await?;
         Ok((token, self.config.tokens.access_ttl))
     }
 
@@ -171,7 +177,9 @@ impl App {
             Err(Denied::KeysUnknown) => return Err(Denied::KeysUnknown.into()),
             // These two are found after the signature has been checked, so what the token says is true.
             Err(Denied::TokenExpired | Denied::TokenRevoked) => (None, claims_of(token)),
-            Err(Denied::TokenMissing | Denied::TokenInvalid | Denied::NotYours) => return Ok(Verified::default()),
+            Err(Denied::TokenMissing | Denied::TokenInvalid | Denied::NotYours | Denied::NotThatService) => {
+                return Ok(Verified::default());
+            }
         };
         let session = match (&checked, &signed) {
             (Some(checked), _) => checked.session_id(),

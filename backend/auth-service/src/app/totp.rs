@@ -9,11 +9,12 @@ use sqlx::PgConnection;
 use tracing::instrument;
 
 use super::App;
-use super::attempts::{self, Target};
+use super::attempts::{self, Attempt, OwnProof, Target};
 use crate::model::TokenHash;
+use crate::model::audit::{Event, Kind};
 use crate::model::totp::{self as rules, Enrollment, SecretError};
 use crate::storage::totp::{self, Factor};
-use crate::storage::users;
+use crate::storage::{login_failures, users};
 
 /// Why something about the second factor is refused.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,14 @@ pub(super) enum Proof {
 }
 
 impl Proof {
+    /// What was shown, as the audit log has it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Step(_) => "totp",
+            Self::Recovery(_) => "recovery_code",
+        }
+    }
+
     /// Uses the code up, so that it proves nothing again.
     pub(super) async fn use_up(self, conn: &mut PgConnection, user: UserId) -> Result<(), Error> {
         let is_fresh = match self {
@@ -122,7 +131,7 @@ impl App {
         if !totp::upsert_pending(&mut tx, user, &sealed, now).await? {
             return Err(Error::AlreadyEnabled);
         }
-        tx.commit().await?;
+        self.commit(tx, [Event::by(caller, Kind::TotpEnrollment).on(user)]).await?;
         Ok(rules::enrollment(&secret, &self.config.totp.issuer, &account.username)?)
     }
 
@@ -130,10 +139,42 @@ impl App {
     #[instrument(skip_all)]
     pub async fn confirm_totp(&self, caller: &Caller, code: SecretString) -> Result<Vec<String>, Error> {
         let user = caller.person()?;
-        let factor = totp::find_factor(&mut *self.pg.conn().await?, user).await?.ok_or(Error::NotStarted)?;
-        if factor.confirmed {
-            return Err(Error::AlreadyEnabled);
+        self.pending_factor(user).await?;
+        let target = Target::own(caller, user, OwnProof::Code);
+        let event = Event::by(caller, Kind::TotpConfirmation).on(user);
+        let Attempt { tried, slot: _slot, turn: _turn, .. } = self.attempt(target, event.clone()).await?;
+        let outcome = self.try_confirm(user, code, target, event).await;
+        match &outcome {
+            Ok(_) => tried.succeeded(),
+            Err(Error::Invalid) => tried.failed(target.aim(), Reason::TotpInvalid).await?,
+            Err(error @ (Error::NotStarted | Error::AlreadyEnabled)) => {
+                self.refund(&target).await?;
+                let reason = match error {
+                    Error::NotStarted => Reason::TotpNotStarted,
+                    _ => Reason::TotpAlreadyEnabled,
+                };
+                tried.taken_back(target.aim(), reason).await?;
+            }
+            Err(_) => drop(tried),
         }
+        outcome
+    }
+
+    /// A secret that waits for confirmation.
+    async fn pending_factor(&self, user: UserId) -> Result<Factor, Error> {
+        let factor = totp::find_factor(&mut *self.pg.conn().await?, user).await?.ok_or(Error::NotStarted)?;
+        if factor.confirmed { Err(Error::AlreadyEnabled) } else { Ok(factor) }
+    }
+
+    async fn try_confirm(
+        &self,
+        user: UserId,
+        code: SecretString,
+        target: Target,
+        event: Event,
+    ) -> Result<Vec<String>, Error> {
+        // Read again: while it waited, its turn may have come after another's that confirmed it.
+        let factor = self.pending_factor(user).await?;
         let now = self.clock.now();
         let secret = self.master.open(&context(user), &factor.secret_sealed)?;
         let step = rules::accepted_step(&secret, code.expose_secret(), factor.last_step, now)?.ok_or(Error::Invalid)?;
@@ -142,13 +183,14 @@ impl App {
 
         let mut tx = self.pg.begin().await?;
         users::lock_for_change(&mut tx, user).await?.ok_or(Denied::TokenRevoked)?;
+        login_failures::forget(&mut tx, target.counter()).await?;
         // Of two that confirm at once, or one that begins anew meanwhile, this one comes too late.
         if !totp::confirm(&mut tx, user, &factor.secret_sealed, step, now).await? {
             return Err(Error::NotStarted);
         }
         totp::replace_recovery_codes(&mut tx, user, &hashes).await?;
         users::touch(&mut tx, user, now).await?;
-        tx.commit().await?;
+        self.commit(tx, [event]).await?;
         tracing::info!(user.id = %user, "user {user} has a second factor now");
         Ok(codes)
     }
@@ -160,21 +202,37 @@ impl App {
         if self.second_factor(user).await?.is_none() {
             return Err(Error::NotEnabled);
         }
-        let _attempt = self.attempt(Target::Own(user)).await?;
+        let target = Target::own(caller, user, OwnProof::Code);
+        let event = Event::by(caller, Kind::TotpRemoval).on(user);
+        let Attempt { tried, slot: _slot, turn: _turn, .. } = self.attempt(target, event.clone()).await?;
+        let outcome = self.try_disable(user, &code, target, event).await;
+        match &outcome {
+            Ok(()) => tried.succeeded(),
+            Err(Error::Invalid) => tried.failed(target.aim(), Reason::TotpInvalid).await?,
+            Err(Error::NotEnabled) => tried.taken_back(target.aim(), Reason::TotpNotEnabled).await?,
+            Err(_) => drop(tried),
+        }
+        outcome
+    }
+
+    async fn try_disable(&self, user: UserId, code: &SecretString, target: Target, event: Event) -> Result<(), Error> {
         // Read again: while it waited, its turn may have come after another's that removed it.
         let Some(factor) = self.second_factor(user).await? else {
-            self.refund(&Target::Own(user)).await?;
+            self.refund(&target).await?;
             return Err(Error::NotEnabled);
         };
-        let proof = self.prove(user, &factor, &code).await?;
+        let proof = self.prove(user, &factor, code).await?;
+        let recovery =
+            matches!(proof, Proof::Recovery(_)).then(|| Event { kind: Kind::RecoveryCodeUse, ..event.clone() });
+        let event = event.with("second_factor", proof.name());
         let now = self.clock.now();
         let mut tx = self.pg.begin().await?;
         users::lock_for_change(&mut tx, user).await?.ok_or(Denied::TokenRevoked)?;
+        login_failures::forget(&mut tx, target.counter()).await?;
         proof.use_up(&mut tx, user).await?;
         totp::delete_factor(&mut tx, user).await?;
         users::touch(&mut tx, user, now).await?;
-        tx.commit().await?;
-        self.refund(&Target::Own(user)).await?;
+        self.commit(tx, [event].into_iter().chain(recovery)).await?;
         tracing::info!(user.id = %user, "user {user} has no second factor any more");
         Ok(())
     }

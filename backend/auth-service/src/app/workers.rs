@@ -4,17 +4,21 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use pg::request::InRequest;
+use tokio_util::sync::CancellationToken;
 
 use super::tokens::OVERLAP;
-use super::{App, keyring};
+use super::{App, audit, keyring};
+use crate::model::audit_chain::CHAINS;
 use crate::storage::sweep::{self, Rubbish};
 use crate::storage::{profile_sync, sessions};
 
 /// Rows that one statement of the sweeper removes.
 const SWEEP_BATCH: i64 = 1_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const REPEATS_EVERY: Duration = Duration::from_secs(1);
 const PROFILES_EVERY: Duration = Duration::from_secs(1);
 /// Sessions are kept this long after their end, for a look at what happened.
 const SESSIONS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -169,6 +173,45 @@ impl App {
                 }
             }
         }
+        Ok(removed + self.sweep_audit_log(now - self.config.audit.retention).await?)
+    }
+
+    /// Cuts off what is older than `before` in the audit log. Returns how many rows went.
+    async fn sweep_audit_log(&self, before: DateTime<Utc>) -> Result<u64, pg::Error> {
+        let mut removed = 0;
+        for chain in 0..CHAINS {
+            loop {
+                let batch = async {
+                    let mut tx = self.pg.begin().await?;
+                    let count = audit::cut_off(&mut tx, self.audit.key(), chain, before, SWEEP_BATCH).await?;
+                    tx.commit().await?;
+                    Ok::<u64, pg::Error>(count)
+                };
+                match self.step(batch).await? {
+                    0 => break,
+                    count => removed += count,
+                }
+            }
+        }
         Ok(removed)
+    }
+
+    /// Writes to the audit log what was only counted, until the process stops.
+    pub async fn follow_repeats(&self, stop: CancellationToken) {
+        let mut failing = false;
+        while stop.run_until_cancelled(tokio::time::sleep(REPEATS_EVERY)).await.is_some() {
+            match self.step(self.audit.write_repeats()).await {
+                Ok(_) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "repeated refusals can't be written to the audit log yet: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+        self.audit.close_repeats();
+        if let Err(error) = self.step(self.audit.write_repeats()).await {
+            tracing::warn!(%error, "repeated refusals could not be written to the audit log: {error}");
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! `[auth]`: the configuration of the auth service. auth-service.example.toml shows every key with its default.
 
+mod rate_limits;
 mod sections;
 
 use std::collections::BTreeMap;
 
-use chassis::config::{Database, Fault, Listen, Paging, Secret, SecretName, Secrets, ServiceConfig, Validate};
+use chassis::config::{Database, Fault, Listen, Paging, Redis, Secret, SecretName, Secrets, ServiceConfig, Validate};
 use serde::{Deserialize, Serialize};
 
-pub use sections::{Lockout, Mail, PasswordHashing, Peers, Tokens, Totp};
+pub use rate_limits::RateLimits;
+pub use sections::{Audit, Lockout, Mail, PasswordHashing, Peers, Tokens, Totp};
 
 /// Nova's own services, which need a client secret each.
 const OWN_CLIENTS: [&str; 2] = ["messaging", "user"];
@@ -16,8 +18,10 @@ const OWN_CLIENTS: [&str; 2] = ["messaging", "user"];
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Seals signing keys and TOTP secrets in the database: 32 bytes in base64. Losing it loses both.
+    /// Seals signing keys, TOTP secrets and the audit log's key in the database: 32 bytes in base64. Losing it loses them.
     pub master_key: Secret,
+    /// Master keys of before, while what they have wrapped is wrapped anew (`nova admin rotate-master-key`).
+    pub old_master_keys: Vec<Secret>,
     /// Most ids that a batch look-up takes; the other services count on 100.
     pub max_batch: usize,
     /// Where the service listens.
@@ -36,8 +40,14 @@ pub struct Config {
     pub lockout: Lockout,
     /// The second factor.
     pub totp: Totp,
+    /// The log of security events.
+    pub audit: Audit,
     /// Mails for password resets and e-mail verification.
     pub mail: Mail,
+    /// How many calls are taken from whom.
+    pub rate_limits: RateLimits,
+    /// What replicas share: limits.
+    pub redis: Redis,
     /// Services that may ask for a token: client id = secret.
     pub service_clients: BTreeMap<String, Secret>,
 }
@@ -46,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             master_key: Secret::default(),
+            old_master_keys: vec![],
             max_batch: 100,
             listen: Listen::on(8080, 9080),
             database: Database::default(),
@@ -55,18 +66,32 @@ impl Default for Config {
             password: PasswordHashing::default(),
             lockout: Lockout::default(),
             totp: Totp::default(),
+            audit: Audit::default(),
             mail: Mail::default(),
+            rate_limits: RateLimits::default(),
+            redis: Redis::default(),
             service_clients: OWN_CLIENTS.map(|client| (client.to_owned(), Secret::default())).into(),
         }
+    }
+}
+
+impl Config {
+    /// The master keys.
+    ///
+    /// # Errors
+    /// If one is none.
+    pub fn master_keys(&self) -> Result<sealing::MasterKeys, sealing::Error> {
+        let others = self.old_master_keys.iter().map(Secret::expose);
+        sealing::MasterKeys::from_base64(self.master_key.expose(), others)
     }
 }
 
 impl Validate for Config {
     fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
         let key = |name: &str| format!("{section}.{name}");
-        if !self.master_key.is_empty() && sealing::MasterKey::from_base64(self.master_key.expose()).is_err() {
-            faults
-                .push(Fault::new(key("master_key"), "must be 32 bytes in base64, as `openssl rand -base64 32` prints"));
+        if !self.master_key.is_empty() && self.master_keys().is_err() {
+            let problem = "must be 32 bytes in base64, as `openssl rand -base64 32` prints, and so must the old ones";
+            faults.push(Fault::new(key("master_key"), problem));
         }
         // The other services ask for this many at once.
         if !(100..=1000).contains(&self.max_batch) {
@@ -97,7 +122,10 @@ impl Validate for Config {
         self.password.validate(&key("password"), faults);
         self.lockout.validate(&key("lockout"), faults);
         self.totp.validate(&key("totp"), faults);
+        self.audit.validate(&key("audit"), faults);
         self.mail.validate(&key("mail"), faults);
+        self.rate_limits.validate(&key("rate_limits"), faults);
+        self.redis.validate(&key("redis"), faults);
     }
 }
 
@@ -116,6 +144,7 @@ impl ServiceConfig for Config {
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {
         if self.master_key.is_empty() {
             self.master_key = secrets.get("auth.master_key", SecretName::MasterKey);
+            self.old_master_keys.extend(secrets.other_master_keys());
         }
         for client in OWN_CLIENTS {
             let secret = self.service_clients.entry(client.to_owned()).or_default();
@@ -164,7 +193,7 @@ mod tests {
     fn every_broken_rule_is_told() {
         let (_, faults) = read(
             "[auth]\nmaster_key = 'short'\nmax_batch = 0\n[auth.tokens]\naccess_ttl = '2days'\nprivate_key_pem = 'x'\n\
-             [auth.password]\nmemory_kib = 1\n[auth.lockout]\nmax_attempts = 0\n[auth.totp]\nissuer = 'a:b'\n\
+             [auth.password]\nmemory_kib = 1\n[auth.lockout]\nmax_attempts = 0\n[auth.totp]\nissuer = 'a:b'\n[auth.audit]\nretention = '1h'\n\
              [auth.mail]\nfrom = 'nobody'\nsmtp_url = 'http://x'\n[auth.service_clients]\nuser = 'short'",
         );
         let mut keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
@@ -172,6 +201,7 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "auth.audit.retention",
                 "auth.lockout.max_attempts",
                 "auth.mail.from",
                 "auth.mail.smtp_url",
@@ -189,13 +219,13 @@ mod tests {
     #[test]
     fn beyond_this_machine_mails_go_to_the_log_only_if_that_is_wanted() {
         let faults = |toml: &str| read(toml).1.into_iter().map(|fault| fault.key).collect::<Vec<_>>();
-        assert_eq!(faults("[auth.listen]\nhost = '0.0.0.0'"), ["auth.mail.smtp_url"]);
-        assert_eq!(faults("[auth.listen]\nhost = '::'"), ["auth.mail.smtp_url"]);
-        assert_eq!(faults("[auth.listen]\nhost = '0.0.0.0'\n[auth.mail]\nto_log = true"), Vec::<String>::new());
-        assert_eq!(
-            faults("[auth.listen]\nhost = '0.0.0.0'\n[auth.mail]\nsmtp_url = 'smtp://mail:25'"),
-            Vec::<String>::new()
-        );
+        let on = |host: &str, mail: &str| {
+            faults(&format!("[auth.listen]\nhost = '{host}'\nplaintext = 'behind-a-proxy'\n[auth.mail]\n{mail}"))
+        };
+        assert_eq!(on("0.0.0.0", ""), ["auth.mail.smtp_url"]);
+        assert_eq!(on("::", ""), ["auth.mail.smtp_url"]);
+        assert_eq!(on("0.0.0.0", "to_log = true"), Vec::<String>::new());
+        assert_eq!(on("0.0.0.0", "smtp_url = 'smtp://mail:25'"), Vec::<String>::new());
         assert_eq!(faults("[auth.listen]\nhost = '::1'"), Vec::<String>::new());
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use authn::Algorithm;
-use chassis::config::{Fault, Secret, Validate, duration};
+use chassis::config::{Fault, PeersTls, Plaintext, Secret, Validate, duration};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Email;
@@ -16,22 +16,48 @@ use crate::model::lockout::Policy;
 pub struct Peers {
     /// gRPC address of the user service.
     pub user_url: String,
-    /// How long a call to it may take. Registration waits no longer for the profile; a worker makes it later.
+    /// gRPC address of the messaging service.
+    pub messaging_url: String,
+    /// Name in the user service's certificate. Empty: the host of its address.
+    pub user_name: String,
+    /// Name in the messaging service's certificate. Empty: the host of its address.
+    pub messaging_name: String,
+    /// Where calls without TLS are allowed: `loopback`, or `behind-a-proxy` if a proxy or mesh does TLS on the way.
+    pub plaintext: Plaintext,
+    /// How long a call to one may take. Registration waits no longer for the profile; a worker makes it later. Of an export, how
+    /// long one is waited for until it begins.
     #[serde(with = "duration")]
     pub timeout: Duration,
+    /// Whom we believe, and what we show them.
+    pub tls: PeersTls,
+    /// The way to the peers where this process serves them itself; set by its program, whatever the addresses are.
+    #[serde(skip)]
+    pub doorway: Option<rpc::Doorway>,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { user_url: "http://127.0.0.1:9081".to_owned(), timeout: Duration::from_secs(2) }
+        Self {
+            user_url: "http://127.0.0.1:9081".to_owned(),
+            messaging_url: "http://127.0.0.1:9085".to_owned(),
+            user_name: String::new(),
+            messaging_name: String::new(),
+            plaintext: Plaintext::Loopback,
+            timeout: Duration::from_secs(2),
+            tls: PeersTls::default(),
+            doorway: None,
+        }
     }
 }
 
 impl Validate for Peers {
     fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
-        if self.user_url.parse::<http::Uri>().ok().is_none_or(|u| u.scheme().is_none() || u.authority().is_none()) {
-            faults.push(Fault::new(format!("{section}.user_url"), "must be an address such as http://127.0.0.1:9081"));
+        for (name, url, certificate_name) in
+            [("user", &self.user_url, &self.user_name), ("messaging", &self.messaging_url, &self.messaging_name)]
+        {
+            self.tls.validate_peer(section, (name, url), certificate_name, self.plaintext, faults);
         }
+        self.tls.validate(section, faults);
         if self.timeout.is_zero() {
             faults.push(Fault::new(format!("{section}.timeout"), "must not be 0"));
         }
@@ -205,6 +231,30 @@ impl Validate for Totp {
     fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
         if self.issuer.is_empty() || self.issuer.len() > 64 || self.issuer.contains(':') {
             faults.push(Fault::new(format!("{section}.issuer"), "must be 1 to 64 characters without a colon"));
+        }
+    }
+}
+
+/// `[auth.audit]`: the log of security events.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// How long an event is kept, 1 to 3650 days.
+    #[serde(with = "duration")]
+    pub retention: Duration,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { retention: Duration::from_secs(400 * 24 * 60 * 60) }
+    }
+}
+
+impl Validate for Audit {
+    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        let day = Duration::from_secs(24 * 60 * 60);
+        if !(day..=day * 3650).contains(&self.retention) {
+            faults.push(Fault::new(format!("{section}.retention"), "must be 1day to 3650days"));
         }
     }
 }

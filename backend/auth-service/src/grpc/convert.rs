@@ -10,7 +10,8 @@ use ids::UserId;
 use protos::auth::v1 as pb;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::app::{ChangePassword, Login, Registration, Search, TokenState, Tokens, Verified};
+use crate::app::{ChangePassword, Login, Registration, Search, TokenState, Tokens, Verified, Wanted};
+use crate::model::audit::{Entry, Kind};
 use crate::model::keys::PublicJwk;
 use crate::model::lockout::{Policy, Standing};
 use crate::model::{Email, LoginName, NewPassword, OpaqueToken, Password, Session, User, Username, text};
@@ -113,6 +114,36 @@ pub(super) fn search(request: &pb::ListUsersRequest) -> Decoded<Search> {
     Ok(Search::new(&text::one_line(&request.search, 0, Email::MAX_LENGTH).field("search")?))
 }
 
+/// Nobody named: the caller, unless it is an administrator, who then means everyone.
+pub(super) fn wanted(caller: &Caller, request: &pb::ListAuditEventsRequest) -> Decoded<Wanted> {
+    let subject = match request.user_id.as_str() {
+        "" if caller.is_admin() => None,
+        text => Some(self_or_user_id(caller, text)?),
+    };
+    let actor = text::one_line(&request.actor, 0, MAX_CLIENT_ID).field("actor")?;
+    let actor = match actor.as_str() {
+        "" => None,
+        "me" => Some(caller.user_id().map_or(actor, |user| user.to_string())),
+        _ => Some(actor.to_lowercase()).filter(|id| UserId::parse(id).is_ok()).or(Some(actor)),
+    };
+    let bound = |field, text: &Option<String>| text.as_deref().map(|text| time(field, text)).transpose();
+    Ok(Wanted {
+        subject,
+        actor,
+        kind: kind(request.kind)?,
+        since: bound("since", &request.since)?,
+        until: bound("until", &request.until)?,
+    })
+}
+
+fn kind(number: i32) -> Decoded<Option<Kind>> {
+    match pb::audit_event::Kind::try_from(number) {
+        Ok(pb::audit_event::Kind::Unspecified) => Ok(None),
+        Ok(kind) => Ok(Kind::parse(kind.as_str_name())),
+        Err(_) => Err(FieldViolation::new("kind", "must be a kind of audit event")),
+    }
+}
+
 pub(super) fn policy(request: &pb::RecordFailedLoginRequest, configured: Policy) -> Decoded<Policy> {
     let max_attempts = request.max_attempts.unwrap_or(configured.max_attempts);
     if !(1..=1000).contains(&max_attempts) {
@@ -187,6 +218,26 @@ pub(super) fn verified(verified: Verified) -> pb::VerifyTokenResponse {
         session_id: verified.session.map(|id| id.to_string()).unwrap_or_default(),
         expires_at: verified.expires_at.map(rfc3339),
         revoked: verified.revoked,
+    }
+}
+
+/// A kind that is not known, of a later release, is shown as unspecified.
+pub(super) fn audit_event(entry: Entry) -> pb::AuditEvent {
+    use pb::audit_event::{ActorType, Kind, Outcome};
+    let id = |id: Option<String>| id.unwrap_or_default();
+    pb::AuditEvent {
+        id: entry.id.to_string(),
+        at: rfc3339(entry.at),
+        kind: Kind::from_str_name(&entry.kind).unwrap_or_default().into(),
+        outcome: Outcome::from_str_name(&entry.outcome).unwrap_or_default().into(),
+        actor_type: ActorType::from_str_name(&entry.actor_type).unwrap_or_default().into(),
+        actor: entry.actor,
+        user_id: id(entry.subject.map(|user| user.to_string())),
+        session_id: id(entry.session.map(|session| session.to_string())),
+        address: id(entry.address.map(|address| address.to_string())),
+        user_agent: entry.user_agent,
+        request_id: entry.request_id,
+        details: entry.details.into_iter().collect(),
     }
 }
 

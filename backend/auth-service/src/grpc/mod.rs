@@ -2,9 +2,14 @@
 
 mod access;
 mod convert;
+mod export;
+mod origin;
+mod rates;
 mod server;
 
-pub use access::ACCESS;
+pub use access::{ACCESS, RULES};
+pub use origin::with_origin;
+pub use rates::RATES;
 pub use server::Server;
 
 use authn::{Caller, Denied};
@@ -18,6 +23,8 @@ use crate::app;
 type Reply<T> = Result<Response<T>, Status>;
 
 into_status!(app::AccountError, DOMAIN);
+into_status!(app::AuditError, DOMAIN);
+into_status!(app::ExportError, DOMAIN);
 into_status!(app::LoginError, DOMAIN);
 into_status!(app::MailTokenError, DOMAIN);
 into_status!(app::PasswordChangeError, DOMAIN);

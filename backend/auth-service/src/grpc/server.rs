@@ -5,12 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use clock::Clock;
 use errors::FieldExt;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use ids::SessionId;
 use protos::auth::v1 as pb;
 use protos::auth::v1::auth_service_server::AuthService;
-use tonic::{Request, Response};
+use tonic::{Request, Response, Status};
 
-use super::{Reply, bearer, caller, convert, invalid};
+use super::{Reply, bearer, caller, convert, export, invalid};
 use crate::app::App;
 use crate::model::role::Permission;
 use crate::model::{Email, OpaqueToken, RefreshToken, Role};
@@ -102,7 +104,7 @@ impl AuthService for Server {
         request: Request<pb::RequestPasswordResetRequest>,
     ) -> Reply<pb::RequestPasswordResetResponse> {
         let email = Email::parse(&request.into_inner().email).field("email").map_err(invalid)?;
-        self.app.request_password_reset(email)?;
+        self.app.request_password_reset(email).await?;
         Ok(Response::new(pb::RequestPasswordResetResponse {}))
     }
 
@@ -155,6 +157,16 @@ impl AuthService for Server {
         let (user, password) = convert::delete_account(&caller, request.into_inner()).map_err(invalid)?;
         self.app.delete_account(&caller, user, password).await?;
         Ok(Response::new(pb::DeleteAccountResponse {}))
+    }
+
+    type ExportAccountStream = BoxStream<'static, Result<pb::ExportAccountResponse, Status>>;
+
+    async fn export_account(&self, request: Request<pb::ExportAccountRequest>) -> Reply<Self::ExportAccountStream> {
+        let caller = caller(&request)?;
+        let user = convert::self_or_user_id(&caller, &request.get_ref().user_id).map_err(invalid)?;
+        let mut outlet = self.app.export_account(&caller, user).await?;
+        let (records, clock) = (stream::poll_fn(move |cx| outlet.poll_recv(cx)), self.clock.clone());
+        Ok(Response::new(records.map(move |record| Ok(export::record(record?, clock.now()))).boxed()))
     }
 
     async fn issue_service_token(
@@ -254,6 +266,19 @@ impl AuthService for Server {
         let role = Role::parse(&request.get_ref().role).field("role").map_err(invalid)?;
         self.app.revoke_role(&caller, user, role).await?;
         Ok(Response::new(pb::RevokeRoleResponse {}))
+    }
+
+    async fn list_audit_events(
+        &self,
+        request: Request<pb::ListAuditEventsRequest>,
+    ) -> Reply<pb::ListAuditEventsResponse> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let wanted = convert::wanted(&caller, &request).map_err(invalid)?;
+        let (entries, next_page_token) =
+            self.app.list_audit_events(&caller, wanted, request.limit, &request.page_token).await?;
+        let events = entries.into_iter().map(convert::audit_event).collect();
+        Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token }))
     }
 
     async fn record_failed_login(

@@ -17,6 +17,7 @@ use super::Letter;
 use crate::app::{App, Overloaded};
 use crate::config::Mail;
 use crate::model::Email;
+use crate::model::audit::Origin;
 
 /// Mails that are sent at once.
 const AT_ONCE: usize = 4;
@@ -31,6 +32,8 @@ pub enum Job {
     PasswordReset {
         /// The e-mail as it was asked for.
         email: Email,
+        /// Where the call came from that asked.
+        origin: Origin,
     },
     /// To a person whose e-mail is not verified.
     EmailVerification {
@@ -43,7 +46,7 @@ impl Job {
     /// The same for jobs that ask for the same mail.
     fn key(&self) -> String {
         match self {
-            Self::PasswordReset { email } => format!("reset {}", email.folded()),
+            Self::PasswordReset { email, .. } => format!("reset {}", email.folded()),
             Self::EmailVerification { user } => format!("verify {user}"),
         }
     }
@@ -210,16 +213,19 @@ mod tests {
     fn the_same_mail_waits_once() {
         let config = Mail { max_waiting: 2, ..Mail::default() };
         let (queue, mut outbox) = Outbox::try_new(&config).expect("valid");
-        let reset = |email: &str| Job::PasswordReset { email: Email::parse(email).expect("an e-mail") };
+        let reset = |email: &str| {
+            let email = Email::parse(email).expect("an e-mail");
+            Job::PasswordReset { email, origin: Origin::default() }
+        };
         for email in ["alice@example.org", "ALICE@example.org", "bob@example.org", "alice@example.org"] {
             assert_eq!(queue.push(reset(email)), Ok(()));
         }
         assert_eq!(queue.push(reset("carol@example.org")), Err(Overloaded));
         assert!(
-            matches!(outbox.jobs.try_recv(), Ok(Job::PasswordReset { email }) if email.as_str() == "alice@example.org")
+            matches!(outbox.jobs.try_recv(), Ok(Job::PasswordReset { email, .. }) if email.as_str() == "alice@example.org")
         );
         assert!(
-            matches!(outbox.jobs.try_recv(), Ok(Job::PasswordReset { email }) if email.as_str() == "bob@example.org")
+            matches!(outbox.jobs.try_recv(), Ok(Job::PasswordReset { email, .. }) if email.as_str() == "bob@example.org")
         );
         assert!(outbox.jobs.try_recv().is_err());
     }

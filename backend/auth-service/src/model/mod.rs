@@ -1,5 +1,7 @@
 //! The rules of accounts and tokens. Nothing here reads the clock, the network or the database.
 
+pub mod audit;
+pub mod audit_chain;
 pub mod email;
 pub mod keys;
 pub mod lockout;

@@ -25,6 +25,11 @@ impl TokenHash {
         Self(hash.as_ref().try_into().expect("a SHA-256 has 32 bytes"))
     }
 
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The bytes, as SQL takes them.
     pub fn as_slice(&self) -> &[u8] {
         &self.0

@@ -56,13 +56,11 @@ impl LoginName {
     /// # Errors
     /// [`LoginNameError`] if it is empty or longer than any name.
     pub fn parse(text: &str) -> Result<Self, LoginNameError> {
-        let length = text.chars().take(Email::MAX_LENGTH + 1).count();
-        let readable = !text.chars().any(char::is_control);
-        if readable && (1..=Email::MAX_LENGTH).contains(&length) {
-            Ok(Self(text.to_lowercase()))
-        } else {
-            Err(LoginNameError)
-        }
+        // Counted when it is folded: some letters have two in lower case.
+        let name = text.to_lowercase();
+        let length = name.chars().take(Email::MAX_LENGTH + 1).count();
+        let readable = !name.chars().any(char::is_control);
+        if readable && (1..=Email::MAX_LENGTH).contains(&length) { Ok(Self(name)) } else { Err(LoginNameError) }
     }
 
     /// The name in lower case.
@@ -98,6 +96,7 @@ mod tests {
             LoginName::parse("a\0").is_err()
                 && LoginName::parse("").is_err()
                 && LoginName::parse(&"x".repeat(255)).is_err()
+                && LoginName::parse(&"İ".repeat(128)).is_err()
         );
     }
 
@@ -107,6 +106,14 @@ mod tests {
             if let Ok(name) = Username::parse(&text) {
                 prop_assert_eq!(Username::parse(name.as_str()), Ok(name.clone()));
                 prop_assert_eq!(name.as_str(), text.to_lowercase());
+            }
+        }
+
+        #[test]
+        fn a_name_to_log_in_with_is_in_bounds_however_it_is_folded(text in "[İẞΣa]{0,300}") {
+            if let Ok(name) = LoginName::parse(&text) {
+                prop_assert!(name.as_str().chars().count() <= Email::MAX_LENGTH);
+                prop_assert_eq!(LoginName::parse(name.as_str()).map(|again| again.as_str().to_owned()), Ok(name.as_str().to_owned()));
             }
         }
     }

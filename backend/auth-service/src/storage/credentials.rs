@@ -21,6 +21,12 @@ pub async fn find_account(conn: &mut PgConnection, name: &LoginName) -> Result<O
     Ok(id.map(UserId::from))
 }
 
+/// The hash of a person's password; nothing if there is no such account.
+pub async fn find_password_hash(conn: &mut PgConnection, id: UserId) -> Result<Option<String>, pg::Error> {
+    let query = sqlx::query_scalar!("SELECT password_hash FROM credentials WHERE user_id = $1", id.uuid());
+    Ok(query.fetch_optional(conn).await?)
+}
+
 /// Counts an attempt as failed before it is tried, unless the log-in is locked, and reads the hash of the password as it
 /// is then. `None`: there is no such account.
 ///
@@ -101,6 +107,24 @@ pub async fn clear_attempts(
     .execute(conn)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Whether a log-in is locked, through whichever of the person's names.
+pub async fn is_locked(conn: &mut PgConnection, id: UserId, now: DateTime<Utc>) -> Result<bool, pg::Error> {
+    let locked = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM credentials WHERE user_id = $1 AND locked_until > $2)
+               OR EXISTS (
+                   SELECT FROM login_failures WHERE locked_until > $2 AND identifier_hash IN (
+                       SELECT sha256(convert_to(name, 'UTF8'))
+                       FROM users, unnest(ARRAY[username, lower(email)]) AS name WHERE id = $1
+                   )
+               ) AS "locked!""#,
+        id.uuid(),
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(locked)
 }
 
 /// Replaces a password and forgets failed attempts, whichever of the person's names they were made with.

@@ -1,4 +1,5 @@
-//! Table `login_failures`: failed log-ins by what was typed, whether anybody has that name or not.
+//! Table `login_failures`: failed log-ins by what was typed, whether anybody has that name or not; and what people who are
+//! logged in have failed to prove, each session by itself.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -58,5 +59,11 @@ pub async fn refund_attempt(conn: &mut PgConnection, name: &TokenHash) -> Result
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Forgets the failures with a name.
+pub async fn forget(conn: &mut PgConnection, name: &TokenHash) -> Result<(), pg::Error> {
+    sqlx::query!("DELETE FROM login_failures WHERE identifier_hash = $1", name.as_slice()).execute(conn).await?;
     Ok(())
 }

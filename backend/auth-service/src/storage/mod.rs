@@ -1,10 +1,13 @@
 //! SQL, one file a table. Every function takes the connection first, so that they compose in one transaction.
 //!
-//! Locks are always taken in the order users, user_roles, login_failures, credentials, totp, recovery_codes, one_time_tokens, sessions;
-//! refresh_tokens come before all of them. Who issues tokens holds a shared lock on the person's `users` row, who changes
+//! Locks are always taken in the order users, user_roles, login_failures, credentials, totp, recovery_codes, one_time_tokens, sessions,
+//! audit_chains; refresh_tokens come before all of them. Who issues tokens holds a shared lock on the person's `users` row, who changes
 //! what tokens say or end holds an exclusive one: a session can't slip in beside the change that should have ended it.
 
+pub mod audit_chains;
+pub mod audit_log;
 pub mod credentials;
+pub mod export;
 pub mod login_failures;
 pub mod one_time_tokens;
 pub mod profile_sync;

@@ -6,7 +6,7 @@ use protos::auth::v1 as pb;
 use testkit::{assert_reason, eventually};
 use tonic::Code;
 
-use crate::world::{PASSWORD, World, at_once, credentials, email, registration};
+use crate::world::{PASSWORD, World, at_once, credentials, email, master, registration};
 
 #[tokio::test]
 async fn a_new_account_is_logged_in_and_has_a_profile() {
@@ -115,6 +115,7 @@ async fn deleting_ones_account_takes_the_password_and_ends_everything() {
         assert_reason(&status, Code::Unauthenticated, "INVALID_CREDENTIALS");
     }
     let deleted = world.users.deleted().pop().expect("the profile is gone");
+    assert_eq!(world.users.erased().pop().expect("the words are gone").user_id, deleted.user_id);
     assert_eq!(deleted.user_id, alice.id);
 
     // The name stays taken, the e-mail does not.
@@ -173,8 +174,9 @@ async fn an_operator_makes_accounts_on_the_database() {
         roles: vec![Role::Admin, Role::Moderator],
     };
     let hashing = &world.config.password;
-    let id =
-        admin::create_user(&mut conn, account("root", "root@example.org"), hashing, world.now()).await.expect("made");
+    let id = admin::create_user(&mut conn, &master(), account("root", "root@example.org"), hashing, world.now())
+        .await
+        .expect("made");
     let root = world.login("root").await;
     let me = root.me().await.expect("me");
     assert_eq!(
@@ -184,11 +186,13 @@ async fn an_operator_makes_accounts_on_the_database() {
     let profile = eventually("a profile", Duration::from_secs(10), async || world.users.ensured().pop()).await;
     assert_eq!(profile.user_id, id.to_string());
 
-    let taken = admin::create_user(&mut conn, account("root", "other@example.org"), hashing, world.now()).await;
+    let taken =
+        admin::create_user(&mut conn, &master(), account("root", "other@example.org"), hashing, world.now()).await;
     assert!(matches!(taken, Err(Error::UsernameTaken(_))), "{taken:?}");
-    let taken = admin::create_user(&mut conn, account("other", "ROOT@example.org"), hashing, world.now()).await;
+    let taken =
+        admin::create_user(&mut conn, &master(), account("other", "ROOT@example.org"), hashing, world.now()).await;
     assert!(matches!(taken, Err(Error::EmailTaken)), "{taken:?}");
     let nobody = Username::parse("nobody").expect("a name");
-    let unknown = admin::grant_role(&mut conn, &nobody, Role::Admin, world.now()).await;
+    let unknown = admin::grant_role(&mut conn, &master(), &nobody, Role::Admin, world.now()).await;
     assert!(matches!(unknown, Err(Error::NoSuchUser(_))), "{unknown:?}");
 }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chassis::config::Secret;
 use protos::auth::v1 as pb;
-use sealing::MasterKey;
+use sealing::{MasterKey, MasterKeys};
 use serde_json::Value;
 use testkit::{TestDatabase, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,7 +40,7 @@ fn part(token: &str, n: usize) -> Value {
 }
 
 async fn rotate(world: &World) -> String {
-    let master = MasterKey::from_base64(world.config.master_key.expose()).expect("a key");
+    let master = world.config.master_keys().expect("a key");
     let mut conn = world.database.connect().await;
     admin::rotate_keys(&mut conn, &master, Algorithm::EdDSA, world.now()).await.expect("rotated")
 }
@@ -100,7 +100,7 @@ async fn rotating_logs_nobody_out() {
 #[tokio::test]
 async fn rotating_with_another_master_key_is_refused() {
     let world = World::start().await;
-    let other = MasterKey::from_base64(&MasterKey::generate_base64()).expect("a key");
+    let other = MasterKeys::from_base64(&MasterKey::generate_base64(), []).expect("a key");
     let mut conn = world.database.connect().await;
     let error = admin::rotate_keys(&mut conn, &other, Algorithm::EdDSA, world.now()).await.unwrap_err();
     assert!(error.to_string().contains("master_key"), "{error}");

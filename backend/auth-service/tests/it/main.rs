@@ -2,10 +2,16 @@
 
 mod access;
 mod accounts;
+mod audit;
+mod audit_chain;
+mod audit_faults;
+mod audit_readers;
 mod emails;
+mod export;
 mod faults;
 mod inputs;
 mod keys;
+mod limits;
 mod lockout;
 mod login;
 mod passwords;

@@ -47,6 +47,55 @@ async fn a_stolen_token_is_not_enough_to_guess_the_password() {
     }
     let status = alice.client.clone().change_password(change(PASSWORD)).await.unwrap_err();
     assert_reason(&status, Code::ResourceExhausted, "ACCOUNT_LOCKED");
+    // It is that session that is locked: its owner logs in, and shuts it out.
+    let owner = world.login("alice").await;
+    owner.client.clone().change_password(change(PASSWORD)).await.expect("changed");
+    assert_reason(&alice.me().await.unwrap_err(), Code::Unauthenticated, "TOKEN_REVOKED");
+}
+
+#[tokio::test]
+async fn strangers_who_guess_at_the_log_in_cannot_keep_its_owner_from_what_takes_the_password() {
+    let world = World::start().await;
+    let alice = world.register("alice").await;
+    let lock = async || {
+        for name in ["alice", "alice@example.org"] {
+            for _ in 0..6 {
+                world.nobody().login(credentials(name, "wrong password")).await.unwrap_err();
+            }
+        }
+    };
+    lock().await;
+    let change = pb::ChangePasswordRequest {
+        user_id: alice.id.clone(),
+        current_password: PASSWORD.into(),
+        new_password: NEW.into(),
+    };
+    alice.client.clone().change_password(change).await.expect("changed");
+    world.nobody().login(credentials("alice", NEW)).await.expect("a new password opens the log-in again");
+    lock().await;
+    let delete = pb::DeleteAccountRequest { user_id: alice.id.clone(), password: NEW.into() };
+    alice.client.clone().delete_account(delete).await.expect("deleted");
+}
+
+#[tokio::test]
+async fn of_ten_right_changes_at_once_one_is_made_and_nobody_is_locked_out() {
+    let world = World::start().await;
+    let alice = world.register("alice").await;
+    let change = |current: &str, new: &str| pb::ChangePasswordRequest {
+        user_id: alice.id.clone(),
+        current_password: current.into(),
+        new_password: new.into(),
+    };
+    let answers = at_once(10, |_| {
+        let (mut client, request) = (alice.client.clone(), change(PASSWORD, NEW));
+        async move { client.change_password(request).await }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    for status in answers.into_iter().filter_map(Result::err) {
+        assert_reason(&status, Code::Unauthenticated, "INVALID_CREDENTIALS");
+    }
+    alice.client.clone().change_password(change(NEW, "a third password")).await.expect("not locked");
 }
 
 #[tokio::test]

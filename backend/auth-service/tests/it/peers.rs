@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
 use axum::routing::post;
+use protos::messaging::v1::{EraseUserRequest, EraseUserResponse};
 use protos::user::v1::{DeleteProfileRequest, DeleteProfileResponse, EnsureProfileRequest, EnsureProfileResponse};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +18,7 @@ use tonic::server::Grpc;
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
-/// A user service that remembers what it was told.
+/// A user service, and a messaging service, that remember what they were told.
 #[derive(Clone, Default)]
 pub struct FakeUserService(Arc<Mutex<Told>>);
 
@@ -27,6 +28,7 @@ struct Told {
     stuck: Vec<String>,
     ensured: Vec<EnsureProfileRequest>,
     deleted: Vec<DeleteProfileRequest>,
+    erased: Vec<EraseUserRequest>,
 }
 
 impl FakeUserService {
@@ -38,6 +40,7 @@ impl FakeUserService {
         let routes = Router::new()
             .route("/nova.user.v1.UserService/EnsureProfile", post(ensure))
             .route("/nova.user.v1.UserService/DeleteProfile", post(delete))
+            .route("/nova.messaging.v1.MessagingService/EraseUser", post(erase))
             .with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         (fake, address)
@@ -65,6 +68,11 @@ impl FakeUserService {
     /// Profiles that were deleted.
     pub fn deleted(&self) -> Vec<DeleteProfileRequest> {
         self.0.lock().expect("no test panics while it holds the lock").deleted.clone()
+    }
+
+    /// Accounts whose messages were made unreadable.
+    pub fn erased(&self) -> Vec<EraseUserRequest> {
+        self.0.lock().expect("no test panics while it holds the lock").erased.clone()
     }
 
     fn tell(&self, hear: impl FnOnce(&mut Told)) -> Result<(), Status> {
@@ -96,6 +104,15 @@ async fn delete(State(fake): State<FakeUserService>, request: Request<Body>) -> 
     let handler = service_fn(move |request: tonic::Request<DeleteProfileRequest>| {
         let told = fake.tell(|told| told.deleted.push(request.into_inner()));
         async { told.map(|()| tonic::Response::new(DeleteProfileResponse { deleted: true })) }
+    });
+    Grpc::new(ProstCodec::default()).unary(handler, request).await
+}
+
+async fn erase(State(fake): State<FakeUserService>, request: Request<Body>) -> Response<tonic::body::Body> {
+    assert!(request.headers().contains_key("authorization"), "services say who they are");
+    let handler = service_fn(move |request: tonic::Request<EraseUserRequest>| {
+        let told = fake.tell(|told| told.erased.push(request.into_inner()));
+        async { told.map(|()| tonic::Response::new(EraseUserResponse {})) }
     });
     Grpc::new(ProstCodec::default()).unary(handler, request).await
 }

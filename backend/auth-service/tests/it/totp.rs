@@ -100,6 +100,46 @@ async fn guessing_codes_locks_the_account() {
 }
 
 #[tokio::test]
+async fn guessing_at_an_enrolment_or_a_removal_locks_that_session_and_no_other() {
+    let world = World::start().await;
+    let alice = world.register("alice").await;
+    let app = begin(&alice).await;
+    let confirm = |code: &str| pb::ConfirmTotpRequest { code: code.into() };
+    for _ in 0..5 {
+        let status = alice.client.clone().confirm_totp(confirm("000000")).await.unwrap_err();
+        assert_reason(&status, Code::Unauthenticated, "TOTP_INVALID");
+    }
+    let status = alice.client.clone().confirm_totp(confirm(&app.code(&world))).await.unwrap_err();
+    assert_reason(&status, Code::ResourceExhausted, "ACCOUNT_LOCKED");
+
+    let other = world.login("alice").await;
+    other.client.clone().confirm_totp(confirm(&app.code(&world))).await.expect("confirmed");
+    world.hands.advance(Duration::from_secs(30));
+    let disable = |code: &str| pb::DisableTotpRequest { code: code.into() };
+    for _ in 0..5 {
+        let status = other.client.clone().disable_totp(disable("000000")).await.unwrap_err();
+        assert_reason(&status, Code::Unauthenticated, "TOTP_INVALID");
+    }
+    let status = other.client.clone().disable_totp(disable(&app.code(&world))).await.unwrap_err();
+    assert_reason(&status, Code::ResourceExhausted, "ACCOUNT_LOCKED");
+    let third = pb::LoginRequest { totp_code: Some(app.code(&world)), ..credentials("alice", PASSWORD) };
+    world.nobody().login(third).await.expect("the log-in is not locked");
+}
+
+#[tokio::test]
+async fn strangers_who_guess_at_the_log_in_cannot_keep_its_owner_from_the_second_factor() {
+    let world = World::start().await;
+    let alice = world.register("alice").await;
+    let (app, _) = enroll(&world, &alice).await;
+    world.hands.advance(Duration::from_secs(30));
+    for _ in 0..6 {
+        world.nobody().login(credentials("alice", "wrong password")).await.unwrap_err();
+    }
+    let disable = pb::DisableTotpRequest { code: app.code(&world) };
+    alice.client.clone().disable_totp(disable).await.expect("disabled");
+}
+
+#[tokio::test]
 async fn a_recovery_code_stands_in_for_the_app_once() {
     let world = World::start().await;
     let alice = world.register("alice").await;

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use clock::{Clock, MockClock};
 use protos::auth::v1 as pb;
 use protos::auth::v1::auth_service_client::AuthServiceClient;
+use sealing::MasterKeys;
 use testkit::{As, Authorized, TestDatabase, channel, eventually, mock_clock};
 use tonic::transport::Channel;
 
@@ -63,11 +64,14 @@ impl World {
         config.master_key = Secret::from(MASTER_KEY);
         config.database = database.section();
         config.peers.user_url = format!("http://{users_at}");
+        config.peers.messaging_url.clone_from(&config.peers.user_url);
         config.mail.smtp_url = Secret::from(format!("smtp://{mail_at}"));
         config.tokens.algorithm = Algorithm::EdDSA;
         config.tokens.poll_interval = Duration::from_millis(50);
         config.password.memory_kib = 1024;
         config.password.iterations = 1;
+        // Limits have tests of their own; the others do at once what people do in a day.
+        config.rate_limits.enabled = false;
         config.service_clients.insert("user".to_owned(), Secret::from(CLIENT_SECRET));
         change(&mut config);
         let (life, running) = serve(&config, &clock).await;
@@ -131,7 +135,7 @@ impl World {
         self.register(username).await;
         let mut conn = self.database.connect().await;
         let name = Username::parse(username).expect("a name");
-        admin::grant_role(&mut conn, &name, Role::Admin, self.now()).await.expect("granted");
+        admin::grant_role(&mut conn, &master(), &name, Role::Admin, self.now()).await.expect("granted");
         self.login(username).await
     }
 
@@ -157,9 +161,18 @@ pub struct Replica {
 }
 
 impl Replica {
+    pub fn nobody(&self) -> Client {
+        AuthServiceClient::new(As::nobody().on(channel(self.running.grpc)))
+    }
+
     pub fn with(&self, token: &str) -> Client {
         AuthServiceClient::new(As::token(token).on(channel(self.running.grpc)))
     }
+}
+
+/// The keys that the root key of the test's database is wrapped with.
+pub fn master() -> MasterKeys {
+    MasterKeys::from_base64(MASTER_KEY, []).expect("a key")
 }
 
 async fn serve(config: &Config, clock: &Clock) -> (Lifecycle, Running) {

@@ -40,6 +40,9 @@ pub enum Denied {
     /// The session has ended.
     #[error("the session has ended, log in again")]
     TokenRevoked,
+    /// The token is a service's, and the connection is not that service's.
+    #[error("a service's access token is believed only together with that service's certificate")]
+    NotThatService,
     /// The public keys are not known yet.
     #[error("access tokens can't be checked right now")]
     KeysUnknown,
@@ -51,7 +54,9 @@ pub enum Denied {
 impl Classify for Denied {
     fn class(&self) -> Class {
         match self {
-            Self::TokenMissing | Self::TokenInvalid => Class::unauthenticated(common::UNAUTHENTICATED),
+            Self::TokenMissing | Self::TokenInvalid | Self::NotThatService => {
+                Class::unauthenticated(common::UNAUTHENTICATED)
+            }
             Self::TokenExpired => Class::unauthenticated(common::TOKEN_EXPIRED),
             Self::TokenRevoked => Class::unauthenticated(common::TOKEN_REVOKED),
             Self::KeysUnknown => Class::unavailable(),

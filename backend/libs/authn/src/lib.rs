@@ -6,9 +6,13 @@
 mod access;
 mod caller;
 mod claims;
+mod peer;
+mod rule;
 mod verifier;
 
 pub use access::{Access, AccessTable};
 pub use caller::{Caller, Denied};
 pub use claims::{Algorithm, Claims, ROLE_ADMIN, ROLE_SERVICE, Roles};
+pub use peer::Peer;
+pub use rule::{CallerKind, Case, RELATIONS, Rule, Verdict, access_of, rule};
 pub use verifier::{KeyFault, KeySet, Verifier};

@@ -1,16 +1,19 @@
 //! The one layer that every call passes, whatever the transport: identity, deadline, overload, panics, ids, logs, metrics.
 //!
+//! Each call is counted before anything is done for it, and refused if there are too many ([`limits`]).
+//!
 //! The whole request is read before a slot is taken: slots are for work, not for waiting until a client has sent what it
 //! wants. Nova's own services have slots of their own, so that strangers can't keep revocations from spreading. A server stream
 //! has a slot until it begins; from then on it is one of the [`Streams`].
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use authn::{Access, AccessTable, Denied, Verifier};
+use authn::{Access, AccessTable, Denied, Peer, Verifier};
 use axum::body::Body;
 use errors::status_of;
 use futures::FutureExt;
@@ -18,7 +21,9 @@ use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use metrics::{counter, gauge, histogram};
+use ids::UserId;
+use limits::{Limiter, Rpc};
+use metrics::{Counter, counter, gauge, histogram};
 use pg::request::InRequest;
 use rpc::CallContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,10 +33,10 @@ use tonic_types::StatusExt;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use crate::Lifecycle;
 use crate::config::Listen;
 use crate::refusal::{Refusal, code_of, explain};
 use crate::streams::{Meters, Opening, Streams};
+use crate::{Lifecycle, PeerAddress};
 
 /// How long a client may take to send a request.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,6 +52,7 @@ struct Rules {
     domain: &'static str,
     methods: HashMap<String, Method>,
     verifier: Arc<Verifier>,
+    limiter: Arc<Limiter>,
     slots: Arc<Semaphore>,
     service_slots: Arc<Semaphore>,
     streams: Arc<Streams>,
@@ -58,6 +64,9 @@ struct Method {
     name: &'static str,
     access: Access,
     is_stream: bool,
+    limits: Arc<Rpc>,
+    /// Calls of Nova's own services, which are not limited.
+    of_services: Counter,
     meters: Arc<Meters>,
 }
 
@@ -69,12 +78,14 @@ struct Term {
 }
 
 impl GuardLayer {
-    /// A guard for the RPCs of `service` (its full name), of which each must have a row in `table`.
+    /// A guard for the RPCs of `service` (its full name), of which each must have a row in `table`; `limiter` knows how many
+    /// calls are taken of which.
     pub fn new(
         service: &'static str,
         domain: &'static str,
         table: AccessTable,
         verifier: Arc<Verifier>,
+        limiter: Arc<Limiter>,
         listen: &Listen,
         life: &Lifecycle,
     ) -> Self {
@@ -90,7 +101,10 @@ impl GuardLayer {
                 outcomes: std::array::from_fn(outcome),
                 open: is_stream.then(|| gauge!("nova_rpc_streams_open", "service" => service, "method" => name)),
             };
-            (format!("/{service}/{name}"), Method { name, access, is_stream, meters: Arc::new(meters) })
+            let limits = limiter.rpc(name);
+            let of_services = counter!("nova_rpc_service_calls_total", "service" => service, "method" => name);
+            let meters = Arc::new(meters);
+            (format!("/{service}/{name}"), Method { name, access, is_stream, limits, of_services, meters })
         };
         let streams = Arc::new(Streams::new(domain, Arc::clone(&verifier), listen.max_streams));
         if !streaming.is_empty() {
@@ -100,6 +114,7 @@ impl GuardLayer {
             domain,
             methods: table.iter().map(method).collect(),
             verifier,
+            limiter,
             slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
             service_slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
             streams,
@@ -207,7 +222,10 @@ impl Rules {
         S::Future: Send,
     {
         request = self.received(request).await?;
-        let caller = self.caller(method.access, request.headers()).await?;
+        let caller = self.caller(method.access, request.headers(), request.extensions().get()).await;
+        let address = PeerAddress::of(request.extensions());
+        self.admit(method, caller.as_ref().ok().and_then(Option::as_ref), address).await?;
+        let caller = caller?;
         // Timers are too coarse for a deadline that is over before there is anything to wait for.
         if term.until.is_some_and(|until| until <= Instant::now()) {
             return Err(Refusal::DeadlineExceeded);
@@ -224,6 +242,24 @@ impl Rules {
             Some(opening) if !has_ended(&response) => response.map(|body| self.streams.open(body, opening)),
             _ => response,
         })
+    }
+
+    /// Counts the call: a person's for the person and the address, anybody else's, one with a bad token among them, for the
+    /// address. Nova's own services are not limited; they have slots of their own.
+    async fn admit(
+        &self,
+        method: &Method,
+        caller: Option<&authn::Caller>,
+        address: Option<IpAddr>,
+    ) -> Result<(), limits::Limited> {
+        if caller.is_some_and(authn::Caller::is_service) {
+            method.of_services.increment(1);
+            return Ok(());
+        }
+        let person = caller.and_then(authn::Caller::user_id).map(UserId::uuid);
+        // Without an address it comes from inside this process.
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.limiter.admit(&method.limits, person, address).await
     }
 
     fn opening(&self, method: &Method, term: Term, caller: Option<authn::Caller>) -> Result<Opening, Refusal> {
@@ -245,7 +281,13 @@ impl Rules {
         Ok(Request::from_parts(parts, Body::from(bytes)))
     }
 
-    async fn caller(&self, access: Access, headers: &HeaderMap) -> Result<Option<authn::Caller>, Denied> {
+    /// Who calls, by the token, and for a service by what is known of the connection too.
+    async fn caller(
+        &self,
+        access: Access,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Result<Option<authn::Caller>, Denied> {
         let token = match bearer(headers) {
             Ok(token) => token,
             Err(denied) if access == Access::Public => {
@@ -254,7 +296,8 @@ impl Rules {
             }
             Err(denied) => return Err(denied),
         };
-        match self.verifier.verify(token).await {
+        let verified = self.verifier.verify(token).await;
+        match verified.and_then(|caller| peer.map_or(Ok(()), |peer| peer.vouch_for(&caller)).map(|()| caller)) {
             Ok(caller) => {
                 access.check(&caller)?;
                 Ok(Some(caller))

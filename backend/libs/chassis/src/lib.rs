@@ -1,20 +1,26 @@
 //! What every Nova process does, whatever it serves: configuration, telemetry, listeners, health, and a clean start and stop.
 
+mod address;
 pub mod config;
+mod connection;
 mod grpc_web;
 mod guard;
 mod health;
+mod hsts;
 mod lifecycle;
 mod listener;
 mod needs;
+mod rates;
 mod refusal;
 mod service;
 mod streams;
 pub mod telemetry;
 
+pub use address::PeerAddress;
 pub use guard::{Guard, GuardLayer};
 pub use health::Readiness;
 pub use lifecycle::{Lifecycle, exit_code};
 pub use listener::bind;
 pub use needs::{both_answer, open_database, verifier};
+pub use rates::limiter;
 pub use service::{ContactHook, Running, Service, Wiring, front_door};

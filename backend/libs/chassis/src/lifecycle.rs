@@ -1,7 +1,7 @@
 //! From start to stop: who runs, who asked for the end, and whether it was a clean one.
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use clock::Clock;
@@ -21,6 +21,8 @@ struct Inner {
     listeners: TaskTracker,
     workers: TaskTracker,
     failure: Mutex<Option<anyhow::Error>>,
+    certificates: Arc<tls::Store>,
+    looked_after: Once,
 }
 
 impl Lifecycle {
@@ -28,6 +30,8 @@ impl Lifecycle {
     pub fn new(clock: Clock) -> Self {
         crate::telemetry::metrics(); // counters made before the recorder would count nowhere
         Self(Arc::new(Inner {
+            certificates: Arc::new(tls::Store::new(clock.clone())),
+            looked_after: Once::new(),
             clock,
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
@@ -41,6 +45,12 @@ impl Lifecycle {
     /// The one clock.
     pub fn clock(&self) -> Clock {
         self.0.clock.clone()
+    }
+
+    /// The process's certificates; from the first use on they are read again when their files change, and on SIGHUP.
+    pub fn certificates(&self) -> &tls::Store {
+        self.0.looked_after.call_once(|| self.spawn_droppable("certificates", Arc::clone(&self.0.certificates).run()));
+        &self.0.certificates
     }
 
     /// Cancelled when no new calls are to be accepted.
@@ -78,6 +88,14 @@ impl Lifecycle {
         self.spawn(name, async move {
             stop.run_until_cancelled(worker).await;
             Ok(())
+        });
+    }
+
+    /// Runs a piece of work that has an end; it is dropped at the stop if it is not there by then.
+    pub fn spawn_once(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_droppable(name, async move {
+            work.await;
+            std::future::pending::<()>().await;
         });
     }
 

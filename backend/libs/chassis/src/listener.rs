@@ -1,21 +1,30 @@
-//! Accepts connections: HTTP/1.1 and HTTP/2 (h2c) on one port, with bounds on what a connection may cost.
+//! Accepts connections: HTTP/1.1 and HTTP/2 on one port, in plaintext (h2c) or under TLS, with bounds on how many there are and
+//! what each may cost.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use authn::Peer;
 use axum::Router;
+use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use metrics::{Counter, Gauge, counter, gauge};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::Lifecycle;
+use crate::address::Proxies;
 use crate::config::Listen;
+use crate::connection::{Connection, Place, Terms};
+use crate::{Lifecycle, hsts};
 
 /// Calls at once on one connection; more wait for a stream.
 const MAX_CONCURRENT_STREAMS: u32 = 1024;
@@ -26,6 +35,14 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// The same for one call.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
+/// HTTP/1.1: headers of a request, and bytes that are read ahead; a request whose headers do not fit gets 431.
+const MAX_HEADERS: usize = 100;
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// Streams that a client has opened and reset again before they were looked at: beyond, the connection is closed. Resets are
+/// cheap for who sends them, so they are counted and not only bounded by [`MAX_CONCURRENT_STREAMS`] (CVE-2023-44487, "rapid
+/// reset"; the same for streams that a client makes this side reset, CVE-2025-8671, "made you reset").
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_OWN_RESETS: usize = 1024;
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,30 +70,32 @@ pub async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener>
     })
 }
 
+/// A port.
+pub(crate) struct Port {
+    /// Its name in metrics and logs, such as `auth-grpc`.
+    pub name: String,
+    /// Where connections come from.
+    pub listener: TcpListener,
+    /// TLS, if the port has it.
+    pub tls: Option<tls::Server>,
+    /// Where the parts of this process come in that call one another without a network.
+    pub doorway: Option<mpsc::Receiver<DuplexStream>>,
+}
+
 /// Serves `routes` until the process drains, then lets calls under way end within the grace.
-pub(crate) fn serve(
-    listener: TcpListener,
-    routes: Router,
-    listen: &Listen,
-    life: &Lifecycle,
-) -> anyhow::Result<SocketAddr> {
-    let address = listener.local_addr().context("a bound listener has an address")?;
-    let grace = listen.shutdown_grace;
-    let drain_delay = listen.drain_delay;
+pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycle) -> anyhow::Result<SocketAddr> {
+    let address = port.listener.local_addr().context("a bound listener has an address")?;
+    let (grace, drain_delay) = (listen.shutdown_grace, listen.drain_delay);
     let draining = life.draining().clone();
+    let (meters, graceful) = (Meters::of(port.name), GracefulShutdown::new());
+    let room = Arc::new(Semaphore::new(listen.max_connections.min(Semaphore::MAX_PERMITS)));
+    let routes = if port.tls.is_some() { hsts::announce(routes, listen.tls.hsts) } else { routes };
+    let terms = Terms::new(port.tls, &listen.tls.service_names, listen.write_timeout);
+    let proxies =
+        Proxies::of(listen).map_err(|text| anyhow::anyhow!("{text:?} is neither a network nor an address"))?;
+    let serving = Arc::new(Serving { http: http(), routes, terms, proxies, closed: CancellationToken::new() });
+    let (listener, mut doorway) = (port.listener, port.doorway);
     life.spawn_listener(async move {
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-            .max_header_list_size(MAX_HEADER_BYTES)
-            .keep_alive_interval(KEEP_ALIVE_EVERY)
-            .keep_alive_timeout(KEEP_ALIVE_WAIT);
-        let graceful = GracefulShutdown::new();
         let stop_accepting = async {
             draining.cancelled().await;
             tokio::time::sleep(drain_delay).await;
@@ -85,10 +104,15 @@ pub(crate) fn serve(
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
+                entered = enter(&mut doorway) => {
+                    let connection = Connection::inside(entered);
+                    tokio::spawn(Arc::clone(&serving).serve(connection, Peer::SameProcess, None, graceful.watcher()));
+                    continue;
+                }
                 () = &mut stop_accepting => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: connections that end make room.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -96,35 +120,116 @@ pub(crate) fn serve(
                     continue;
                 }
             };
-            // Without it a small answer may wait for the acknowledgement of the one before (Nagle).
-            let _ = stream.set_nodelay(true);
-            let called = Arc::new(AtomicBool::new(false));
-            let calls = Arc::clone(&called);
-            let service = TowerToHyperService::new(routes.clone().map_request(move |request| {
-                calls.store(true, Ordering::Relaxed);
-                request
-            }));
-            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-            let connection = graceful.watch(connection);
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                meters.refused.increment(1);
+                continue;
+            };
+            let place = Place::new(permit, &meters.open);
+            let (serving, failed, watcher) = (Arc::clone(&serving), meters.failed.clone(), graceful.watcher());
             tokio::spawn(async move {
-                let silent = async {
-                    tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
-                    if called.load(Ordering::Relaxed) {
-                        std::future::pending::<()>().await;
+                match serving.closed.run_until_cancelled(serving.terms.open(stream, place)).await {
+                    Some(Ok((connection, peer))) => {
+                        Arc::clone(&serving).serve(connection, peer, Some(from.ip()), watcher).await;
                     }
-                };
-                tokio::select! {
-                    ended = connection => if let Err(error) = ended {
-                        tracing::trace!(%error, "a connection ended early");
-                    },
-                    () = silent => tracing::trace!("a connection on which nothing was asked was closed"),
+                    Some(Err(error)) => {
+                        failed.increment(1);
+                        tracing::debug!(%error, %from, "a TLS handshake failed");
+                    }
+                    None => {}
                 }
             });
         }
-        drop(listener);
+        drop((listener, doorway));
+        serving.closed.cancel();
         if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
             tracing::warn!(%address, "calls were still under way after the grace of {grace:?} and were cut off");
         }
     });
     Ok(address)
+}
+
+/// The next that comes through the doorway; waits for ever where there is none.
+async fn enter(doorway: &mut Option<mpsc::Receiver<DuplexStream>>) -> DuplexStream {
+    if let Some(entered) = doorway {
+        if let Some(stream) = entered.recv().await {
+            return stream;
+        }
+        *doorway = None;
+    }
+    std::future::pending().await
+}
+
+fn http() -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(READ_AHEAD_BYTES);
+    http.http2()
+        .timer(TokioTimer::new())
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_OWN_RESETS)
+        .keep_alive_interval(KEEP_ALIVE_EVERY)
+        .keep_alive_timeout(KEEP_ALIVE_WAIT);
+    http
+}
+
+struct Meters {
+    open: Gauge,
+    refused: Counter,
+    failed: Counter,
+}
+
+impl Meters {
+    fn of(port: String) -> Self {
+        Self {
+            open: gauge!("nova_connections_open", "port" => port.clone()),
+            refused: counter!("nova_connections_refused_total", "port" => port.clone()),
+            failed: counter!("nova_tls_handshakes_failed_total", "port" => port),
+        }
+    }
+}
+
+/// What every connection of a port has.
+struct Serving {
+    http: auto::Builder<TokioExecutor>,
+    routes: Router,
+    terms: Terms,
+    proxies: Proxies,
+    /// Cancelled when no connection is accepted any more: handshakes that are under way are given up.
+    closed: CancellationToken,
+}
+
+impl Serving {
+    /// Answers what comes over a connection; `from` is its other end, where that is outside this process.
+    async fn serve(self: Arc<Self>, connection: Connection, peer: Peer, from: Option<IpAddr>, watcher: Watcher) {
+        let called = Arc::new(AtomicBool::new(false));
+        let (calls, here) = (Arc::clone(&called), Arc::clone(&self));
+        let service = TowerToHyperService::new(self.routes.clone().map_request(move |mut request: Request<_>| {
+            calls.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(peer.clone());
+            if let Some(from) = from {
+                here.proxies.note(from, &mut request);
+            }
+            request
+        }));
+        let served = self.http.serve_connection_with_upgrades(TokioIo::new(connection), service).into_owned();
+        let silent = async {
+            tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
+            if called.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = watcher.watch(served) => if let Err(error) = ended {
+                tracing::trace!(%error, "a connection ended early");
+            },
+            () = silent => tracing::trace!("a connection on which nothing was asked was closed"),
+        }
+    }
 }

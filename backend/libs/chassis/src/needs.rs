@@ -25,6 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// If the database does not answer, a migration fails, or one is pending that may not be applied.
 pub async fn open_database(config: PoolConfig, migrate: bool, migrator: &Migrator) -> anyhow::Result<Pool> {
     let name = config.application_name.clone();
+    if let Some(host) = config.plaintext_host() {
+        tracing::warn!(
+            "the {name} service's database on {host} may be spoken to in plaintext: put ?sslmode=verify-full (or require) into \
+             its address, unless something else encrypts the way"
+        );
+    }
     await_database(&name, &Pool::new(config.clone())?).await;
     if migrate {
         pg::migrate(&config, migrator)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use authn::Denied;
 use errors::{Class, Classify, Kind, common};
 use http::HeaderMap;
+use limits::Limited;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -13,6 +14,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 pub(crate) enum Refusal {
     #[error(transparent)]
     Denied(#[from] Denied),
+    #[error(transparent)]
+    Limited(#[from] Limited),
     #[error("the service has more calls than it takes on")]
     Overloaded,
     #[error("the service has more streams than it takes on")]
@@ -37,6 +40,7 @@ impl Classify for Refusal {
     fn class(&self) -> Class {
         match self {
             Self::Denied(denied) => denied.class(),
+            Self::Limited(limited) => limited.class(),
             Self::Overloaded => Class::limited(common::OVERLOADED, Duration::from_millis(500)),
             Self::TooManyStreams => Class::limited(common::OVERLOADED, Duration::from_secs(5)),
             Self::TooLarge(_) => Class::new(Kind::Invalid, common::MESSAGE_TOO_LARGE),

@@ -11,14 +11,18 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::BoxFuture;
 use ids::UserId;
+use limits::Limiter;
 use serde_json::{Map, Value, json};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Layer;
 
 use crate::config::Listen;
 use crate::grpc_web::BothWays;
+use crate::listener::Port;
 use crate::{GuardLayer, Lifecycle, Readiness, bind, health, listener, telemetry};
 
 /// What services in one process share instead of asking each other over the network.
@@ -46,6 +50,8 @@ pub struct Service {
     pub access: AccessTable,
     /// Checks tokens.
     pub verifier: Arc<Verifier>,
+    /// Knows how many calls are taken from whom.
+    pub limiter: Arc<Limiter>,
     /// The generated gRPC service.
     pub grpc: Routes,
     /// What the HTTP port serves besides the API, its description, `/livez`, `/readyz` and `/metrics`.
@@ -78,29 +84,37 @@ impl Service {
     /// Listens on both ports and reports SERVING as soon as everything that is needed has answered.
     ///
     /// # Errors
-    /// If a port can't be taken.
+    /// If a port can't be taken, or a file of TLS can't be used.
     pub async fn start(self, listen: &Listen, life: &Lifecycle) -> anyhow::Result<Running> {
         let key = |port: &str| format!("NOVA_{}__LISTEN__{port}", self.name.to_uppercase());
-        let grpc_listener = bind(listen.grpc(), &key("GRPC_PORT")).await?;
-        let http_listener = bind(listen.http(), &key("HTTP_PORT")).await?;
+        let port =
+            |kind: &str, listener, tls| Port { name: format!("{}-{kind}", self.name), listener, tls, doorway: None };
+        let tls = certificates(listen, life)?;
+        let grpc_port = port("grpc", bind(listen.grpc(), &key("GRPC_PORT")).await?, tls.clone());
+        let http_port = port("http", bind(listen.http(), &key("HTTP_PORT")).await?, tls);
 
         let verifier = Arc::clone(&self.verifier);
-        let guard = GuardLayer::new(self.grpc_name, self.domain, self.access, verifier, listen, life);
+        let limiter = Arc::clone(&self.limiter);
+        let guard = GuardLayer::new(self.grpc_name, self.domain, self.access, verifier, limiter, listen, life);
         let (readiness, health) = Readiness::new(self.grpc_name);
         let (direct, routes) = guarded(self.grpc, self.grpc_name, guard);
         let limits = rest::Limits { body_bytes: listen.max_request_bytes, body_time: listen.request_timeout };
         let http_routes = rest::routes(self.grpc_name, direct, limits)?.merge(self.http);
         let described = described(self.grpc_name, self.access);
 
+        let (limiter, record_metrics) = (self.limiter, self.record_metrics);
         let http = probes(vec![(self.name, readiness.clone())])
-            .merge(metrics(self.record_metrics))
+            .merge(metrics(move || {
+                limiter.record_metrics();
+                record_metrics();
+            }))
             .merge(rest::docs(std::slice::from_ref(&described))?)
             .merge(http_routes.clone());
         let grpc = routes.clone().merge(shared(health)?);
         let http = on_one_port(grpc.clone(), http, listen)?;
         let grpc = on_one_port(grpc, Router::new(), listen)?;
-        let grpc = listener::serve(grpc_listener, grpc, listen, life)?;
-        let http = listener::serve(http_listener, http, listen, life)?;
+        let grpc = listener::serve(grpc_port, grpc, listen, life)?;
+        let http = listener::serve(http_port, http, listen, life)?;
         tracing::info!(service = self.name, %grpc, %http, "{} service listens: gRPC {grpc}, HTTP {http}", self.name);
 
         watch_readiness(self.name, readiness.clone(), self.ready_after, life);
@@ -110,12 +124,13 @@ impl Service {
 }
 
 /// Serves several services on one port: REST, gRPC, gRPC-Web, their other HTTP routes, health, reflection, and whatever else
-/// the process shows.
+/// the process shows. The services themselves come in by `doorway`.
 ///
 /// # Errors
-/// If the reflection service can't be made.
+/// If the reflection service can't be made, or a file of TLS can't be used.
 pub fn front_door(
     listener: TcpListener,
+    doorway: mpsc::Receiver<DuplexStream>,
     services: &[&Running],
     extra: Router,
     listen: &Listen,
@@ -131,7 +146,14 @@ pub fn front_door(
         grpc = grpc.merge(service.routes.clone());
         http = http.merge(service.http_routes.clone());
     }
-    listener::serve(listener, on_one_port(grpc, http, listen)?, listen, life)
+    let tls = certificates(listen, life)?;
+    let port = Port { name: "front-door".to_owned(), listener, tls, doorway: Some(doorway) };
+    listener::serve(port, on_one_port(grpc, http, listen)?, listen, life)
+}
+
+/// What ports answer handshakes with, if they have TLS.
+fn certificates(listen: &Listen, life: &Lifecycle) -> anyhow::Result<Option<tls::Server>> {
+    Ok(listen.tls.files().map(|files| life.certificates().server(&files)).transpose()?)
 }
 
 /// Everything that a port serves. Only HTTP's routes pass HTTP's layers: gRPC has its own compression and errors.
@@ -192,7 +214,7 @@ fn probes(parts: Vec<(&'static str, Readiness)>) -> Router {
 }
 
 /// `/metrics`, for a service's own HTTP port only: they are no business of who comes through the front door.
-fn metrics(record: Arc<dyn Fn() + Send + Sync>) -> Router {
+fn metrics(record: impl Fn() + Clone + Send + Sync + 'static) -> Router {
     let render = move || async move {
         record();
         telemetry::metrics().render()

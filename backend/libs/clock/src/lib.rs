@@ -4,11 +4,14 @@
 //! waiting for it; clippy bans the other ways. Times are cut to microseconds, the precision of PostgreSQL's `timestamptz`,
 //! so that a value is equal to itself after a round trip through the database.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+
+/// What [`Clock::elapsed`] counts from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Tells the time. Cheap to clone; clones of a mock share its hands.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,15 @@ impl Clock {
             None => Utc::now().trunc_subsecs(6),
             Some(hands) => DateTime::from_timestamp_micros(hands.load(Ordering::SeqCst))
                 .expect("a mock clock is only ever set from a valid time"),
+        }
+    }
+
+    /// Time since a moment that is fixed for the life of the process, and that means nothing else. It never goes back,
+    /// whatever is done to the machine's clock: for how long something takes, not for when it was.
+    pub fn elapsed(&self) -> Duration {
+        match &self.0 {
+            None => START.elapsed(),
+            Some(hands) => Duration::from_micros(hands.load(Ordering::SeqCst).try_into().unwrap_or(0)),
         }
     }
 }
@@ -70,5 +82,13 @@ mod tests {
         assert_eq!(clock.now(), start);
         hands.advance(Duration::from_millis(1500));
         assert_eq!(rfc3339(clock.clone().now()), "1970-01-01T00:00:02.500000Z");
+        assert_eq!(clock.elapsed(), Duration::from_millis(2500));
+    }
+
+    #[test]
+    fn elapsed_time_goes_on() {
+        let clock = Clock::system();
+        let before = clock.elapsed();
+        assert!(clock.elapsed() >= before);
     }
 }

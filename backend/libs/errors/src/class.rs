@@ -39,6 +39,8 @@ pub mod common {
     pub const VERSION_CONFLICT: &str = "VERSION_CONFLICT";
     /// More work is waiting than the service takes on.
     pub const OVERLOADED: &str = "OVERLOADED";
+    /// Too many calls from a caller, an address, or for an account.
+    pub const RATE_LIMITED: &str = "RATE_LIMITED";
     /// The deadline passed before the answer was known.
     pub const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
     /// A part that is needed for the answer does not answer.

@@ -219,5 +219,40 @@ mod tests {
         fn no_token_makes_it_panic(token in "\\PC{1,200}") {
             prop_assert_eq!(page(1, 0, &token, "a").unwrap_err(), PageError::Token);
         }
+
+        #[test]
+        fn a_token_says_where_the_page_before_ended(key in any::<(i64, i64)>(), of in "\\PC{0,8}", other in "\\PC{0,8}") {
+            let (_, token) = page(1, 0, "", &of).expect("valid").finish(vec![key, key], |key| *key);
+            prop_assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{token}");
+            let read = page(1, 0, &token, &of).expect("ours");
+            prop_assert_eq!(read.after(), Some(&key));
+            prop_assert_eq!(page(1, 0, &token, &other).is_ok(), of == other);
+        }
+
+        /// Who knows how the fingerprint is made can make a token; it is then a place in the list, or none.
+        #[test]
+        fn behind_the_right_fingerprint_stands_a_key_or_nothing(key in "[\\[\\]0-9,. \"e-]{0,16}") {
+            let mut bytes = Binding::new("List").arg("a").finish().to_vec();
+            bytes.extend_from_slice(key.as_bytes());
+            match page(1, 0, &URL_SAFE_NO_PAD.encode(bytes), "a") {
+                Ok(page) => {
+                    let read: (i64, i64) = serde_json::from_str(&key).expect("what was read is JSON");
+                    prop_assert_eq!(page.after(), Some(&read));
+                }
+                Err(error) => prop_assert_eq!(error, PageError::Token),
+            }
+        }
+
+        #[test]
+        fn the_paging_fields_are_in_bounds_or_refused(limit: i32, offset: i32) {
+            match page(limit, offset, "", "a") {
+                Ok(page) => {
+                    prop_assert!(limit >= 0 && (0..=10_000).contains(&offset));
+                    prop_assert!((1..=LIMITS.max).contains(&page.limit));
+                    prop_assert_eq!(page.offset(), i64::from(offset));
+                }
+                Err(error) => prop_assert!(limit < 0 || !(0..=10_000).contains(&offset), "{error}"),
+            }
+        }
     }
 }

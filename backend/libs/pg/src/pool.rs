@@ -4,6 +4,7 @@
 //! long as a server refuses connections. Here a connection is tested only if some connection has failed since it was
 //! opened, and a database that is down is reported at once. See docs/adr/0003.
 
+use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType};
 use log::LevelFilter;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::{Error, request};
@@ -67,6 +68,20 @@ impl PoolConfig {
             ("jit", "off".to_owned()),
             ("timezone", "UTC".to_owned()),
         ]))
+    }
+
+    /// The host of a server on another machine whose address does not insist on TLS (`sslmode=require`, `verify-ca` or
+    /// `verify-full`).
+    pub fn plaintext_host(&self) -> Option<String> {
+        let options = PgConnectOptions::from_str(&self.url).ok()?;
+        let insists =
+            matches!(options.get_ssl_mode(), PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+        let host = options.get_host();
+        let is_here = options.get_socket().is_some()
+            || host.starts_with('/')
+            || host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        (!insists && !is_here).then(|| host.to_owned())
     }
 }
 
@@ -286,6 +301,44 @@ impl Drop for Tx {
             });
         } else {
             conn.discard();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_elsewhere_are_to_be_reached_over_tls() {
+        let host = |url: &str| PoolConfig { url: url.to_owned(), ..config() }.plaintext_host();
+        for here in [
+            "postgres://nova@127.0.0.1/nova",
+            "postgres://nova@localhost/nova",
+            "postgres://nova@[::1]/nova",
+            "postgres://nova@%2Frun%2Fpostgresql/nova",
+            "postgres://nova@db.example/nova?sslmode=require",
+            "postgres://nova@db.example/nova?sslmode=verify-full",
+        ] {
+            assert_eq!(host(here), None, "{here}");
+        }
+        for elsewhere in ["postgres://nova@db.example/nova", "postgres://nova@db.example/nova?sslmode=prefer"] {
+            assert_eq!(host(elsewhere).as_deref(), Some("db.example"), "{elsewhere}");
+        }
+    }
+
+    fn config() -> PoolConfig {
+        let second = Duration::from_secs(1);
+        PoolConfig {
+            url: String::new(),
+            application_name: "test".to_owned(),
+            max_connections: 1,
+            acquire_timeout: second,
+            connect_timeout: second,
+            statement_timeout: second,
+            lock_timeout: second,
+            pgbouncer: false,
+            plans_by_index: false,
         }
     }
 }

@@ -3,7 +3,8 @@
 use axum::Router;
 use axum::body::Body;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, TE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, TE, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use http_body_util::BodyExt;
 use prost::Message;
@@ -14,16 +15,18 @@ use tower::ServiceExt;
 /// Bytes in front of each message: whether it is compressed, and its length.
 pub(crate) const PREFIX: usize = 5;
 /// What goes along to the service.
-const PASSED_ON: [HeaderName; 5] = [
+const PASSED_ON: [HeaderName; 6] = [
     AUTHORIZATION,
+    USER_AGENT,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("grpc-timeout"),
 ];
 
-/// Sends a message to the RPC at `uri`; the answer is gRPC's, as a server stream needs it.
-pub(crate) async fn send(grpc: Router, uri: &Uri, headers: &HeaderMap, message: &DynamicMessage) -> Response<Body> {
+/// Sends a message to the RPC at `uri`; the answer is gRPC's, as a server stream needs it. What is known of the connection that
+/// `parts` came over goes along.
+pub(crate) async fn send(grpc: Router, uri: &Uri, parts: &Parts, message: &DynamicMessage) -> Response<Body> {
     let length = message.encoded_len();
     let mut frame = BytesMut::with_capacity(PREFIX + length);
     frame.put_u8(0);
@@ -34,11 +37,12 @@ pub(crate) async fn send(grpc: Router, uri: &Uri, headers: &HeaderMap, message: 
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     *request.version_mut() = Version::HTTP_2;
+    request.extensions_mut().clone_from(&parts.extensions);
     let passed = request.headers_mut();
     passed.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     passed.insert(TE, HeaderValue::from_static("trailers"));
     for name in &PASSED_ON {
-        if let Some(value) = headers.get(name) {
+        if let Some(value) = parts.headers.get(name) {
             passed.insert(name, value.clone());
         }
     }

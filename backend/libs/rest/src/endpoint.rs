@@ -9,14 +9,13 @@ use bytes::Bytes;
 use errors::FieldViolation;
 use http::request::Parts;
 use http::{Method, Uri};
-use prost_reflect::{
-    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, SerializeOptions, Value,
-};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value};
 
 use crate::body;
 use crate::conditions::{self, Versioned};
 use crate::descriptors::{Fault, Rule};
 use crate::fields::Field;
+use crate::json;
 use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::query::Parameters;
@@ -165,11 +164,14 @@ impl Endpoint {
         const TYPICAL: usize = 1024;
         let message = DynamicMessage::decode(self.output.clone(), message)
             .map_err(|error| tonic::Status::internal(error.to_string()))?;
-        let options = SerializeOptions::new().skip_default_fields(false);
+        let broken = |error: serde_json::Error| tonic::Status::internal(error.to_string());
+        if let Some(shape) = self.stream.as_ref().filter(|shape| shape.has_record()) {
+            let json = json::write(&message, serde_json::value::Serializer).map_err(broken)?;
+            let json = shape.unfold(json).map_err(broken)?;
+            return Ok((message, serde_json::to_vec(&json).map_err(broken)?));
+        }
         let mut json = serde_json::Serializer::new(Vec::with_capacity(TYPICAL));
-        message
-            .serialize_with_options(&mut json, &options)
-            .map_err(|error| tonic::Status::internal(error.to_string()))?;
+        json::write(&message, &mut json).map_err(broken)?;
         Ok((message, json.into_inner()))
     }
 }

@@ -22,6 +22,15 @@ use crate::problem::{NO_SERVICE, Problem, REQUEST_ID};
 
 /// Answers below this many bytes are not worth their compression.
 const WORTH_COMPRESSING: u64 = 1024;
+/// What gRPC and gRPC-Web call themselves, as far as it is spoken here.
+const GRPC_KINDS: [&str; 6] = [
+    "application/grpc",
+    "application/grpc+proto",
+    "application/grpc-web",
+    "application/grpc-web+proto",
+    "application/grpc-web-text",
+    "application/grpc-web-text+proto",
+];
 /// How long a browser may remember what another origin may do.
 const PREFLIGHT_HOLDS: std::time::Duration = std::time::Duration::from_secs(3600);
 
@@ -46,20 +55,26 @@ async fn method_not_allowed(request: Request) -> Problem {
 /// Answers where there is no route, in the language of who asks: gRPC's, or a problem document.
 pub async fn not_found(request: Request) -> Response {
     let id = rpc::request_id(request.headers());
-    let kind = request.headers().get(CONTENT_TYPE);
-    if let Some(kind) = kind.filter(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
-        return no_rpc(kind.clone(), &id);
+    if let Some(kind) = request.headers().get(CONTENT_TYPE).and_then(grpc_kind) {
+        return no_rpc(kind, &id);
     }
     let mut response = Problem::no_route(request.uri().path()).at(id).into_response();
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-fn no_rpc(kind: HeaderValue, id: &Arc<str>) -> Response {
+/// The kind of gRPC that a request speaks; never more of its own words than that.
+fn grpc_kind(kind: &HeaderValue) -> Option<&'static str> {
+    let essence = kind.to_str().ok()?.split(';').next()?.trim();
+    GRPC_KINDS.into_iter().find(|known| essence.eq_ignore_ascii_case(known))
+}
+
+fn no_rpc(kind: &'static str, id: &Arc<str>) -> Response {
     let details = ErrorDetails::with_error_info(common::UNIMPLEMENTED, NO_SERVICE, []);
     let status = Status::with_error_details(Code::Unimplemented, "there is no such service", details);
     let mut response = status.into_http::<Body>();
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

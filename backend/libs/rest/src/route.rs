@@ -75,7 +75,7 @@ async fn unary(endpoint: &Endpoint, grpc: Router, limits: &Limits, request: Requ
         Ok(message) => message,
         Err(fault) => return problem(fault),
     };
-    let answered = call::unary(call::send(grpc, &endpoint.uri, &parts.headers, &message).await).await;
+    let answered = call::unary(call::send(grpc, &endpoint.uri, &parts, &message).await).await;
     match answered.and_then(|message| endpoint.answer(message)) {
         Ok((message, json)) => {
             let etag = endpoint.versioned.as_ref().and_then(|versioned| versioned.etag(&message, &json));

@@ -3,6 +3,7 @@
 use errors::FieldViolation;
 use http::{HeaderMap, HeaderName};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MethodDescriptor};
+use serde_json::Value;
 
 use crate::fields::Field;
 
@@ -10,14 +11,22 @@ use crate::fields::Field;
 const CURSOR: &str = "cursor";
 /// Another spelling of the request's cursor; what a browser's EventSource sends when it comes back.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The field of a message that holds a JSON object: as text over gRPC, which has no objects without a schema, and as itself here.
+const RECORD: &str = "record";
 /// Name of events that have none of their own.
 const PLAIN: &str = "message";
+
+/// Whether a field holds a JSON object as text.
+pub(crate) fn is_record(field: &FieldDescriptor) -> bool {
+    field.name() == RECORD && matches!(field.kind(), Kind::String) && !field.is_list()
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Shape {
     asked: Option<Field>,
     told: Option<FieldDescriptor>,
+    record: Option<FieldDescriptor>,
     /// The fields of the message's one oneof, with their names in JSON.
     kinds: Vec<(FieldDescriptor, String)>,
 }
@@ -34,6 +43,7 @@ impl Shape {
         Self {
             asked: Field::find(&method.input(), CURSOR).filter(|field| is_text(field.descriptor())),
             told: output.get_field_by_name(CURSOR).filter(is_text),
+            record: output.get_field_by_name(RECORD).filter(is_record),
             kinds,
         }
     }
@@ -58,6 +68,19 @@ impl Shape {
     pub fn id(&self, message: &DynamicMessage) -> Option<String> {
         let cursor = message.get_field(self.told.as_ref()?).as_str()?.to_owned();
         (!cursor.is_empty()).then_some(cursor)
+    }
+
+    /// Writes the record that a message holds as what it is.
+    pub fn unfold(&self, mut json: Value) -> Result<Value, serde_json::Error> {
+        if let Some(record) = self.record.as_ref().and_then(|field| json.get_mut(field.json_name())) {
+            *record = serde_json::from_str(record.as_str().unwrap_or_default())?;
+        }
+        Ok(json)
+    }
+
+    /// Whether its messages hold records.
+    pub fn has_record(&self) -> bool {
+        self.record.is_some()
     }
 
     /// What kind of event a message is.

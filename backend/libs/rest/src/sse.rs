@@ -1,4 +1,4 @@
-//! A server stream as Server-Sent Events.
+//! A server stream as a body: Server-Sent Events, or JSON lines.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,27 +9,24 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Request};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Request};
 use http_body::Frame;
 use tonic::Status;
 
 use crate::call;
 use crate::endpoint::Endpoint;
+use crate::form::Form;
 use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::problem::{Problem, REQUEST_ID};
 use crate::route::identified;
 
-/// The media type.
-pub(crate) const EVENTS: &str = "text/event-stream";
-/// Tells nginx, and what does as it does, to pass on each event as it comes.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// How long the first message is waited for before the answer begins: a service may refuse a stream by ending it, and the
 /// client is to see that as the refusal that it is.
 const FIRST_MESSAGE: Duration = Duration::from_millis(250);
 
-/// Answers by events, or by a problem document if the stream is refused.
+/// Answers by messages, or by a problem document if the stream is refused.
 pub(crate) async fn answer(endpoint: Arc<Endpoint>, grpc: Router, limits: &Limits, request: Request<Body>) -> Response {
     let (mut parts, body) = request.into_parts();
     let id = identified(&mut parts);
@@ -38,7 +35,7 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, grpc: Router, limits: &Limit
         Ok(message) => message,
         Err(fault) => return problem(fault),
     };
-    let mut messages = match Messages::of(call::send(grpc, &endpoint.uri, &parts.headers, &message).await) {
+    let mut messages = match Messages::of(call::send(grpc, &endpoint.uri, &parts, &message).await) {
         Ok(messages) => messages,
         Err(status) => return problem(Problem::of(&status)),
     };
@@ -47,12 +44,12 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, grpc: Router, limits: &Limit
         Ok(Some(Err(status))) => return problem(Problem::of(&status)),
         Ok(None) | Err(_) => None,
     };
-    let events = Events { endpoint: Arc::clone(&endpoint), messages, first, is_over: false, id: Arc::clone(&id) };
+    let form = Form::asked_for(&parts.headers);
+    let events = Events { endpoint: Arc::clone(&endpoint), form, messages, first, is_over: false, id: Arc::clone(&id) };
     let mut response = Response::new(Body::new(events));
+    form.announce(&parts.uri, &mut response);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -62,6 +59,7 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, grpc: Router, limits: &Limit
 /// The body: asks the service for a message when the client has taken the one before.
 struct Events {
     endpoint: Arc<Endpoint>,
+    form: Form,
     messages: Messages,
     first: Option<Bytes>,
     is_over: bool,
@@ -74,27 +72,13 @@ impl Events {
         let Some(shape) = &self.endpoint.stream else { return Err(Status::internal("a stream without events")) };
         // A line break would be the end of the id, and what follows it another field.
         let id = shape.id(&message).filter(|id| !id.contains(['\r', '\n', '\0']));
-        Ok(text(id.as_deref(), shape.name(&message), &json))
+        Ok(self.form.message(id.as_deref(), shape.name(&message), &json))
     }
 
     fn problem(&self, status: &Status) -> Bytes {
         let problem = Problem::of(status).during(&self.endpoint.domain, Arc::clone(&self.id));
-        text(None, "problem", &problem.json())
+        self.form.problem(&problem.json())
     }
-}
-
-fn text(id: Option<&str>, name: &str, json: &[u8]) -> Bytes {
-    const FIELDS: usize = "id: \nevent: \ndata: \n\n".len();
-    let mut text = Vec::with_capacity(FIELDS + id.map_or(0, str::len) + name.len() + json.len());
-    if let Some(id) = id {
-        text.extend([b"id: ", id.as_bytes(), b"\n"].concat());
-    }
-    text.extend_from_slice(b"event: ");
-    text.extend_from_slice(name.as_bytes());
-    text.extend_from_slice(b"\ndata: ");
-    text.extend_from_slice(json);
-    text.extend_from_slice(b"\n\n");
-    text.into()
 }
 
 impl http_body::Body for Events {

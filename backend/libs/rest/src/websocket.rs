@@ -59,7 +59,7 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, grpc: Router, limits: &Limit
     }
     let messages = match endpoint.request(&mut parts, body, limits).await {
         Ok(message) => {
-            let answer = call::send(grpc, &endpoint.uri, &parts.headers, &message).await;
+            let answer = call::send(grpc, &endpoint.uri, &parts, &message).await;
             Messages::of(answer).map_err(|status| Problem::of(&status))
         }
         Err(fault) => Err(fault),

@@ -2,6 +2,7 @@
 
 mod context;
 mod credentials;
+mod dial;
 mod peer;
 mod request_id;
 mod retry;
@@ -9,6 +10,7 @@ mod token_state;
 
 pub use context::{CallContext, current, scope};
 pub use credentials::Credentials;
+pub use dial::{Dial, Doorway};
 pub use peer::{Peer, PeerChannel, PeerFault};
 pub use request_id::request_id;
 pub use retry::{Idempotent, retry};

@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 
-use crate::Credentials;
+use crate::{Credentials, Dial};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -19,10 +19,12 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const MAX_TIMEOUT_MS: u128 = 99_999_999;
 
 /// Where a peer is and how long it may take.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Peer {
-    /// `http://host:port`.
+    /// `http://host:port` or `https://host:port`.
     pub url: String,
+    /// How it is reached.
+    pub dial: Dial,
     /// How long a call may take if the caller's deadline is later.
     pub timeout: Duration,
 }
@@ -46,13 +48,13 @@ impl Peer {
     pub fn channel(&self) -> Result<Channel, PeerFault> {
         let endpoint =
             Endpoint::from_shared(self.url.clone()).map_err(|source| PeerFault { url: self.url.clone(), source })?;
-        Ok(endpoint
+        let endpoint = endpoint
             .connect_timeout(Duration::from_secs(1))
             .http2_keep_alive_interval(Duration::from_secs(5))
             .keep_alive_timeout(Duration::from_secs(3))
             .keep_alive_while_idle(true)
-            .tcp_nodelay(true)
-            .connect_lazy())
+            .tcp_nodelay(true);
+        Ok(self.dial.clone().channel(&endpoint))
     }
 
     /// The same with our identity on every call.
@@ -60,7 +62,7 @@ impl Peer {
     /// # Errors
     /// [`PeerFault`] if the address can't be read.
     pub fn connect(&self, credentials: Credentials) -> Result<PeerChannel, PeerFault> {
-        Ok(PeerChannel { channel: self.channel()?, credentials, timeout: self.timeout })
+        Ok(PeerChannel { channel: self.channel()?, credentials, timeout: self.timeout, is_for_streams: false })
     }
 }
 
@@ -70,6 +72,16 @@ pub struct PeerChannel {
     channel: Channel,
     credentials: Credentials,
     timeout: Duration,
+    is_for_streams: bool,
+}
+
+impl PeerChannel {
+    /// The same for calls that are answered by a stream. The time-out bounds how long a peer is waited for until it begins to
+    /// answer; how long it goes on is for who reads it to say, so neither that nor the caller's deadline is passed on.
+    #[must_use]
+    pub fn for_streams(self) -> Self {
+        Self { is_for_streams: true, ..self }
+    }
 }
 
 impl Service<http::Request<Body>> for PeerChannel {
@@ -82,10 +94,13 @@ impl Service<http::Request<Body>> for PeerChannel {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let Self { channel, credentials, timeout } = self.clone();
+        let Self { channel, credentials, timeout, is_for_streams } = self.clone();
         Box::pin(async move {
             let context = crate::current();
-            let wait = context.as_ref().map_or(timeout, |context| context.remaining().min(timeout));
+            let wait = match &context {
+                Some(context) if !is_for_streams => context.remaining().min(timeout),
+                _ => timeout,
+            };
             let headers = request.headers_mut();
             if let Some(context) = context {
                 if let Ok(id) = HeaderValue::from_str(&context.request_id) {
@@ -95,8 +110,10 @@ impl Service<http::Request<Body>> for PeerChannel {
                     headers.insert(TRACEPARENT, trace);
                 }
             }
-            let ms = wait.as_millis().min(MAX_TIMEOUT_MS);
-            headers.insert(GRPC_TIMEOUT, HeaderValue::try_from(format!("{ms}m")).expect("digits and a letter"));
+            if !is_for_streams {
+                let ms = wait.as_millis().min(MAX_TIMEOUT_MS);
+                headers.insert(GRPC_TIMEOUT, HeaderValue::try_from(format!("{ms}m")).expect("digits and a letter"));
+            }
             let call = async move {
                 let token = credentials.header().await?;
                 let authorization =

@@ -81,6 +81,11 @@ impl RootKey {
         Ok(done.rows_affected() > 0)
     }
 
+    /// The root key that this key is, where there is no database to open one from: `fuzz/` runs the services without.
+    pub fn from_key(key: MasterKey) -> Self {
+        Self(key)
+    }
+
     /// The key itself, for who seals other things with it than contents.
     pub fn into_key(self) -> MasterKey {
         self.0

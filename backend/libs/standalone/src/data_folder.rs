@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chassis::config::{Secret, SecretName};
+use chrono::{DateTime, Utc};
 use sealing::MasterKey;
 
 /// Nova's data folder.
@@ -91,6 +92,44 @@ impl DataFolder {
         Ok(Secret::from(text.trim()))
     }
 
+    /// The master key that takes over, if a rotation is under way or was cut off.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn next_master_key(&self) -> anyhow::Result<Option<Secret>> {
+        match fs::read_to_string(self.next_master_key_path()) {
+            Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::from(text.trim()))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| self.advice("can't be read")),
+        }
+    }
+
+    /// The same, made if there is none. From now on each start tries it beside the present one.
+    ///
+    /// # Errors
+    /// As [`Self::secret`].
+    pub fn make_next_master_key(&self) -> anyhow::Result<Secret> {
+        self.secret_file(NEXT_MASTER_KEY)
+    }
+
+    /// Puts the next master key in the place of the present one, which is kept beside it: backups from before need it.
+    ///
+    /// # Errors
+    /// If the files can't be moved.
+    pub fn adopt_next_master_key(&self, now: DateTime<Utc>) -> anyhow::Result<PathBuf> {
+        let present = self.secret_path(SecretName::MasterKey);
+        let kept = present.with_file_name(format!("master.key.until-{}", now.format("%Y%m%dT%H%M%SZ")));
+        // A link first: at no moment is there no master key.
+        fs::hard_link(&present, &kept).with_context(|| self.advice("can't be written"))?;
+        fs::rename(self.next_master_key_path(), &present).with_context(|| self.advice("can't be written"))?;
+        Ok(kept)
+    }
+
+    fn next_master_key_path(&self) -> PathBuf {
+        self.0.join("secrets").join(NEXT_MASTER_KEY)
+    }
+
     fn advice(&self, problem: &str) -> String {
         format!(
             "the data folder {} {problem}: run nova as its owner, or set NOVA_DATA_DIR to another folder",
@@ -98,6 +137,8 @@ impl DataFolder {
         )
     }
 }
+
+const NEXT_MASTER_KEY: &str = "master.key.next";
 
 fn file_name(name: SecretName) -> &'static str {
     match name {
@@ -121,6 +162,15 @@ mod tests {
         MasterKey::from_base64(first.expose()).expect("a master key");
         let mode = fs::metadata(path.join("secrets/master.key")).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+
+        assert!(folder.next_master_key().expect("read").is_none());
+        let next = folder.make_next_master_key().expect("made");
+        assert_eq!(folder.make_next_master_key().expect("the same").expose(), next.expose());
+        assert_eq!(folder.secret(SecretName::MasterKey).expect("read").expose(), first.expose());
+        let kept = folder.adopt_next_master_key(DateTime::UNIX_EPOCH).expect("adopted");
+        assert_eq!(fs::read_to_string(kept).expect("kept"), first.expose());
+        assert_eq!(folder.secret(SecretName::MasterKey).expect("read").expose(), next.expose());
+        assert!(folder.next_master_key().expect("read").is_none());
         fs::remove_dir_all(path).expect("removed");
     }
 }

@@ -133,6 +133,19 @@ impl Secrets for Filler<'_> {
             }
         }
     }
+
+    fn other_master_keys(&mut self) -> Vec<Secret> {
+        if !self.local {
+            return vec![];
+        }
+        match self.data.next_master_key() {
+            Ok(next) => next.into_iter().collect(),
+            Err(error) => {
+                self.faults.push(Fault::new("old_master_keys", format!("{error:#}")));
+                vec![]
+            }
+        }
+    }
 }
 
 /// Environment variables by names that other programs use too.
@@ -142,12 +155,12 @@ fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
         source.set_default("log.filter", filter);
     }
     for (name, keys) in [
-        ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key"][..]),
+        ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key", "messaging.master_key"][..]),
         ("JWT_PRIVATE_KEY_PEM", &["auth.tokens.private_key_pem"]),
-        ("REDIS_URL", &["messaging.redis.url"]),
+        ("REDIS_URL", &["auth.redis.url", "user.redis.url", "messaging.redis.url"]),
         ("AUTH_SERVICE_GRPC_URL", &["user.peers.auth_url", "messaging.peers.auth_url"]),
         ("USER_SERVICE_GRPC_URL", &["auth.peers.user_url", "messaging.peers.user_url"]),
-        ("MESSAGING_SERVICE_GRPC_URL", &["user.peers.messaging_url"]),
+        ("MESSAGING_SERVICE_GRPC_URL", &["auth.peers.messaging_url", "user.peers.messaging_url"]),
     ] {
         if let Some(value) = variable(name) {
             for key in keys {
@@ -175,6 +188,7 @@ mod tests {
                 match name {
                     "RUST_LOG" => "debug",
                     "GRPC_REQUEST_TIMEOUT_SECS" => "3",
+                    "REDIS_URL" => "redis://127.0.0.1",
                     _ => return None,
                 }
                 .to_owned(),
@@ -184,6 +198,7 @@ mod tests {
         let log: Log = source.section("log", &mut faults);
         assert_eq!((log.filter.as_str(), faults.len()), ("warn", 0));
         assert!(source.is_set("user.listen.request_timeout"));
+        assert!(["auth", "user", "messaging"].iter().all(|service| source.is_set(&format!("{service}.redis.url"))));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing has to be set up by hand. `NOVA_TEST_PG` (a `postgres://` address whose user may create databases) makes tests
 //! use a server that runs already; otherwise each test process starts its own with the programs found on the machine.
 
+mod certificates;
 mod client;
 mod database;
 mod dice;
@@ -12,6 +13,7 @@ mod redis;
 mod status;
 mod tokens;
 
+pub use certificates::Certificates;
 pub use client::{As, Authorized, channel};
 pub use database::TestDatabase;
 pub use dice::Dice;

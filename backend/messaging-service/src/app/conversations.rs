@@ -10,7 +10,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::contacts::Refusal;
-use super::{App, acting, fitting};
+use super::{App, acting, fitting, vault};
 use crate::model::{ClientId, Conversation, ConversationView, EventKind, GroupName, Kind, Message, Opening, Pair};
 use crate::storage::events::NewEvent;
 use crate::storage::members::Standing;
@@ -81,6 +81,9 @@ pub enum Error {
     /// The caller.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Contents can't be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
     /// The database.
     #[error(transparent)]
     Pg(#[from] pg::Error),
@@ -97,6 +100,7 @@ impl Classify for Error {
             Self::Refused(refusal) => refusal.class(),
             Self::Page(error) => error.class(),
             Self::Denied(denied) => denied.class(),
+            Self::Vault(error) => error.class(),
             Self::Pg(error) => error.class(),
         }
     }
@@ -120,7 +124,10 @@ impl App {
     pub async fn get_conversation(&self, caller: &Caller, id: ConversationId) -> Result<ConversationView, Error> {
         let member = caller.user_id().ok_or(Error::NotFound(id))?;
         let mut conn = self.pg.conn().await?;
-        views::view_of(&mut conn, id, member).await?.ok_or(Error::NotFound(id))
+        let mut view = views::view_of(&mut conn, id, member).await?.ok_or(Error::NotFound(id))?;
+        drop(conn);
+        self.vault.open(view.last_message.iter_mut().collect()).await?;
+        Ok(view)
     }
 
     /// Reads a page of a user's conversations, latest activity first.
@@ -143,6 +150,7 @@ impl App {
         };
         let mut conn = self.pg.conn().await?;
         let (found, total_count) = views::list(&mut conn, user, after, page.offset(), page.fetch()).await?;
+        drop(conn);
         let key = |view: &ConversationView| (view.last_activity_at.timestamp_micros(), view.conversation.id.uuid());
         let bytes = |view: &ConversationView| view.last_message.as_ref().map_or(0, Message::content_bytes);
         page.limit = page.limit.min(fitting(&found, self.limits.page_bytes, bytes));
@@ -151,6 +159,7 @@ impl App {
             // Whoever acts for somebody may see that there is a conversation, but read only what they are part of.
             conversations.iter_mut().for_each(|view| view.last_message = None);
         }
+        self.vault.open(conversations.iter_mut().filter_map(|view| view.last_message.as_mut()).collect()).await?;
         Ok(ConversationPage { conversations, total_count, next_page_token })
     }
 

@@ -159,38 +159,60 @@ impl App {
     #[instrument(skip_all, fields(conversation.id = %id, user.id = %user))]
     pub async fn remove_member(&self, caller: &Caller, id: ConversationId, user: UserId) -> Result<(), Error> {
         let actor = caller.user_id().ok_or(Error::NotFound(id))?;
-        let now = self.clock.now();
+        if user == actor {
+            return self.leave(id, actor).await;
+        }
         let mut tx = self.pg.begin().await?;
-        let role = match lock_group(&mut tx, id, actor).await {
+        let (_, role) = lock_group(&mut tx, id, actor).await?;
+        if !role.manages() {
+            return Err(Error::RoleRequired);
+        }
+        match members::standing_of(&mut tx, id, user).await? {
+            None => return Err(Error::MemberNotFound(user)),
+            Some(Standing::Former) => return Ok(()),
+            Some(Standing::Present(other)) if !role.removes(other) => return Err(Error::RoleRequired),
+            Some(Standing::Present(_)) => {}
+        }
+        self.end_membership(&mut tx, id, user, actor).await?;
+        Ok(self.commit(tx).await?)
+    }
+
+    /// Leaves a group; again, if it is done already. An owner hands it on.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(super) async fn leave(&self, id: ConversationId, user: UserId) -> Result<(), Error> {
+        let mut tx = self.pg.begin().await?;
+        let role = match lock_group(&mut tx, id, user).await {
             Ok((_, role)) => role,
             // A retry of who has left already, or was removed meanwhile.
-            Err(Error::NotFound(_)) if user == actor && was_in(&mut tx, id, actor).await? => return Ok(()),
+            Err(Error::NotFound(_)) if was_in(&mut tx, id, user).await? => return Ok(()),
             Err(error) => return Err(error),
         };
-        if user != actor {
-            if !role.manages() {
-                return Err(Error::RoleRequired);
-            }
-            match members::standing_of(&mut tx, id, user).await? {
-                None => return Err(Error::MemberNotFound(user)),
-                Some(Standing::Former) => return Ok(()),
-                Some(Standing::Present(other)) if !role.removes(other) => return Err(Error::RoleRequired),
-                Some(Standing::Present(_)) => {}
-            }
-        }
-        members::leave(&mut tx, id, user, now).await?;
-        conversations::count_members(&mut tx, id, -1, now).await?;
-        let removed = NewEvent { kind: EventKind::MemberRemoved, actor, subjects: &[user], message: None };
-        events::append(&mut tx, id, removed, now).await?;
-        if user == actor
-            && role == Role::Owner
+        self.end_membership(&mut tx, id, user, user).await?;
+        if role == Role::Owner
             && let Some(heir) = members::heir_of(&mut tx, id).await?
         {
             members::set_role(&mut tx, id, heir, Role::Owner).await?;
-            let inherited = NewEvent { kind: EventKind::MemberRoleChanged, subjects: &[heir], ..removed };
-            events::append(&mut tx, id, inherited, now).await?;
+            let inherited =
+                NewEvent { kind: EventKind::MemberRoleChanged, actor: user, subjects: &[heir], message: None };
+            events::append(&mut tx, id, inherited, self.clock.now()).await?;
         }
         Ok(self.commit(tx).await?)
+    }
+
+    async fn end_membership(
+        &self,
+        tx: &mut Tx,
+        id: ConversationId,
+        user: UserId,
+        actor: UserId,
+    ) -> Result<(), pg::Error> {
+        let now = self.clock.now();
+        members::leave(tx, id, user, now).await?;
+        conversations::count_members(tx, id, -1, now).await?;
+        let removed = NewEvent { kind: EventKind::MemberRemoved, actor, subjects: &[user], message: None };
+        events::append(tx, id, removed, now).await
     }
 
     /// Gives a member another role.

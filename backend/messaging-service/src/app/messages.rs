@@ -6,12 +6,13 @@ use errors::{Class, Classify};
 use ids::{ConversationId, MessageId, UserId};
 use pg::page::{Binding, Page, PageError};
 use protos::messaging::v1::ErrorReason as Reason;
+use sealing::ContentKey;
 use tracing::instrument;
 
 use super::contact_view::Pass;
 use super::contacts::Refusal;
 use super::send::TRIES;
-use super::{App, fitting};
+use super::{App, fitting, vault};
 use crate::model::{Content, EventKind, Kind, Message};
 use crate::storage::conversations::Facts;
 use crate::storage::events::{self, NewEvent};
@@ -88,6 +89,9 @@ pub enum Error {
     /// The page can't be served.
     #[error(transparent)]
     Page(#[from] PageError),
+    /// Contents can't be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
     /// The database.
     #[error(transparent)]
     Pg(#[from] pg::Error),
@@ -105,6 +109,7 @@ impl Classify for Error {
             Self::Deleted => Class::precondition(Reason::MessageDeleted),
             Self::Changed(version) => Class::version_conflict(*version),
             Self::Page(error) => error.class(),
+            Self::Vault(error) => error.class(),
             Self::Pg(error) => error.class(),
         }
     }
@@ -139,8 +144,10 @@ impl App {
         };
         let mut conn = self.pg.conn().await?;
         let found = messages::page_of(&mut conn, ask.conversation, reader, range).await?.ok_or_else(not_found)?;
+        drop(conn);
         page.limit = page.limit.min(fitting(&found.messages, self.limits.page_bytes, Message::content_bytes));
-        let (messages, next_page_token) = page.finish(found.messages, |message| message.sequence);
+        let (mut messages, next_page_token) = page.finish(found.messages, |message| message.sequence);
+        self.vault.open(messages.iter_mut().collect()).await?;
         let total_count = if ask.include_deleted { found.last_sequence } else { found.live_count };
         Ok(MessagePage { messages, total_count, next_page_token })
     }
@@ -153,7 +160,10 @@ impl App {
     pub async fn get_message(&self, caller: &Caller, id: MessageId) -> Result<Message, Error> {
         let reader = caller.user_id().ok_or(Error::MessageNotFound(id))?;
         let mut conn = self.pg.conn().await?;
-        messages::find_live(&mut conn, id, reader).await?.ok_or(Error::MessageNotFound(id))
+        let mut message = messages::find_live(&mut conn, id, reader).await?.ok_or(Error::MessageNotFound(id))?;
+        drop(conn);
+        self.vault.open(vec![&mut message]).await?;
+        Ok(message)
     }
 
     /// Edits a message. In a direct conversation that is writing to the other, and refused like a send.
@@ -163,44 +173,57 @@ impl App {
     #[instrument(skip_all, fields(message.id = %cmd.id))]
     pub async fn update_message(&self, caller: &Caller, cmd: UpdateMessage) -> Result<Message, Error> {
         let editor = caller.user_id().ok_or(Error::MessageNotFound(cmd.id))?;
-        let recipient = self.reader_of_edit(cmd.id, editor).await?;
+        let Some(conversation) = self.conversation_of_edit(cmd.id, editor).await? else {
+            return Err(self.not_editable(cmd.id, editor).await?);
+        };
+        let recipient = match self.facts_of(conversation).await? {
+            Some(Facts::Direct(pair)) => pair.other(editor),
+            Some(Facts::Group) | None => None,
+        };
+        let key = self.vault.key_for(editor, conversation).await?;
         for _ in 0..TRIES {
             // No lock is held while another service is asked.
             let pass = match recipient {
                 Some(recipient) => Some(self.contacts.pass(editor, recipient).await?),
                 None => None,
             };
-            if let Some(edited) = self.edit(editor, &cmd, pass).await? {
+            if let Some(edited) = self.edit(editor, &cmd, &key, pass).await? {
                 return Ok(edited);
             }
         }
         Err(Error::Changing)
     }
 
-    /// To whom an edit of one's own live message in a direct conversation is shown.
-    async fn reader_of_edit(&self, id: MessageId, editor: UserId) -> Result<Option<UserId>, Error> {
+    /// The conversation of one's own live message.
+    async fn conversation_of_edit(&self, id: MessageId, editor: UserId) -> Result<Option<ConversationId>, pg::Error> {
         let mut conn = self.pg.conn().await?;
-        let conversation = messages::conversation_of_own(&mut conn, id, editor).await?;
-        drop(conn);
-        let Some(conversation) = conversation else { return Ok(None) };
-        Ok(match self.facts_of(conversation).await? {
-            Some(Facts::Direct(pair)) => pair.other(editor),
-            Some(Facts::Group) | None => None,
+        messages::conversation_of_own(&mut conn, id, editor).await
+    }
+
+    /// Why a message that is not one's own, or is deleted, is not edited.
+    async fn not_editable(&self, id: MessageId, editor: UserId) -> Result<Error, Error> {
+        let mut tx = self.pg.begin().await?;
+        let message = messages::lock(&mut tx, id, editor).await?.ok_or(Error::MessageNotFound(id))?;
+        // To others a deleted message does not exist.
+        Ok(match (message.sender == editor, message.deleted_at) {
+            (true, Some(_)) => Error::Deleted,
+            // It was neither a moment ago.
+            (true, None) => Error::Changing,
+            (false, Some(_)) => Error::MessageNotFound(id),
+            (false, None) => Error::NotTheSender,
         })
     }
 
     /// Edits under the conversation's lock; nothing if the pass is over by then.
-    async fn edit(&self, editor: UserId, cmd: &UpdateMessage, pass: Option<Pass>) -> Result<Option<Message>, Error> {
+    async fn edit(
+        &self,
+        editor: UserId,
+        cmd: &UpdateMessage,
+        key: &ContentKey,
+        pass: Option<Pass>,
+    ) -> Result<Option<Message>, Error> {
         let mut tx = self.pg.begin().await?;
         let message = messages::lock(&mut tx, cmd.id, editor).await?.ok_or(Error::MessageNotFound(cmd.id))?;
-        if message.sender != editor {
-            // To others a deleted message does not exist.
-            return Err(if message.deleted_at.is_some() {
-                Error::MessageNotFound(cmd.id)
-            } else {
-                Error::NotTheSender
-            });
-        }
         if message.deleted_at.is_some() {
             return Err(Error::Deleted);
         }
@@ -213,9 +236,12 @@ impl App {
         if pass.is_some_and(|pass| self.contacts.view().time_left(&pass).is_none()) {
             return Ok(None);
         }
+        let of = (cmd.id, message.conversation, editor, message.version + 1);
+        let kept = self.vault.seal(key, &cmd.content, of)?;
         let edited =
-            messages::edit(&mut tx, message.conversation, message.sequence, message.version, &cmd.content, now).await?;
-        let edited = edited.ok_or(Error::Changed(message.version))?;
+            messages::edit(&mut tx, message.conversation, message.sequence, message.version, &kept, now).await?;
+        let mut edited = edited.ok_or(Error::Changed(message.version))?;
+        edited.content = Some(cmd.content.clone());
         let event = NewEvent {
             kind: EventKind::MessageEdited,
             actor: editor,

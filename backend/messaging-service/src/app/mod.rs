@@ -4,12 +4,15 @@
 pub mod contact_view;
 pub mod contacts;
 pub mod conversations;
+pub mod erasure;
 pub mod events;
+pub mod export;
 pub mod lanes;
 pub mod members;
 pub mod messages;
 pub mod reads;
 pub mod send;
+pub mod vault;
 
 use std::sync::Arc;
 
@@ -27,6 +30,8 @@ use contact_view::Gate;
 use contacts::Contacts;
 use events::{Events, Follower, Terms};
 use lanes::{Lane, Lanes, Shape};
+use sealing::RootKey;
+use vault::Vault;
 
 /// Conversations whose unchanging facts are remembered.
 const REMEMBERED_CONVERSATIONS: u64 = 100_000;
@@ -40,6 +45,7 @@ pub struct App {
     limits: Limits,
     pages: Pages,
     facts: moka::sync::Cache<ConversationId, Facts>,
+    vault: Arc<Vault>,
     contacts: Contacts,
     /// Of edits; the lanes have their own.
     gate: Gate,
@@ -54,6 +60,8 @@ pub struct Workers {
     pub lanes: Vec<Lane>,
     /// What hands out events.
     pub follower: Follower,
+    /// What seals the texts of an earlier release.
+    pub vault: Arc<Vault>,
 }
 
 /// Page sizes.
@@ -76,17 +84,19 @@ impl App {
         pages: Pages,
         contacts: Contacts,
         shape: Shape,
+        root: RootKey,
         terms: Terms,
         broadcast: Broadcast,
     ) -> (Self, Workers) {
         let metrics = Arc::new(Metrics::register());
-        let (events, follower) = Events::new(&pg, terms, broadcast, clock.now(), &metrics);
+        let vault = Arc::new(Vault::new(root, pg.clone(), clock.clone()));
+        let (events, follower) = Events::new(&pg, &vault, terms, broadcast, clock.now(), &metrics);
         let events = Arc::new(events);
         let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &events, &metrics);
         let facts = moka::sync::Cache::new(REMEMBERED_CONVERSATIONS);
         let gate = contacts.view().new_gate();
-        let workers = Workers { lanes: workers, follower };
-        (Self { pg, lanes_pg, clock, limits, pages, facts, contacts, gate, lanes, events, metrics }, workers)
+        let workers = Workers { lanes: workers, follower, vault: Arc::clone(&vault) };
+        (Self { pg, lanes_pg, clock, limits, pages, facts, vault, contacts, gate, lanes, events, metrics }, workers)
     }
 
     /// The streams.

@@ -9,7 +9,7 @@ use tracing::instrument;
 use super::contact_view::Pass;
 use super::contacts::Refusal;
 use super::lanes::{self, Sent};
-use super::{App, acting};
+use super::{App, acting, vault};
 use crate::model::{ClientId, Content, Message};
 use crate::storage::conversations::Facts;
 use crate::storage::messages;
@@ -18,6 +18,9 @@ use crate::storage::send::NewMessage;
 /// Who may write to whom can change while a message waits for its turn, or be too old when it comes; it is looked up
 /// again this often.
 pub(super) const TRIES: usize = 4;
+
+/// Of a message when it is sent.
+const FIRST_VERSION: i64 = 1;
 
 /// A message to send.
 #[derive(Clone, Debug)]
@@ -53,6 +56,9 @@ pub enum Error {
     /// The caller.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Contents can't be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
     /// The database.
     #[error(transparent)]
     Pg(#[from] pg::Error),
@@ -67,6 +73,7 @@ impl Classify for Error {
             Self::Changing => Class::unavailable(),
             Self::Lane(error) => error.class(),
             Self::Denied(denied) => denied.class(),
+            Self::Vault(error) => error.class(),
             Self::Pg(error) => error.class(),
         }
     }
@@ -82,24 +89,33 @@ impl App {
     pub async fn send_message(&self, caller: &Caller, cmd: SendMessage) -> Result<Message, Error> {
         let sender = acting(caller, cmd.sender)?;
         let conversation = cmd.conversation;
-        let client_id = cmd.client_id.map(|client_id| {
-            let hash = cmd.content.hash(conversation, sender, &client_id);
-            (client_id, hash)
-        });
-        let id = MessageId::generate(self.clock.now());
-        let mut message = NewMessage { id, conversation, sender, content: cmd.content, client_id };
         let facts = self.facts_of(conversation).await?.ok_or(Error::ConversationNotFound(conversation))?;
         let recipient = match facts {
             Facts::Group => None,
             Facts::Direct(pair) => Some(pair.other(sender).ok_or(Error::ConversationNotFound(conversation))?),
         };
+        let key = self.vault.key_for(sender, conversation).await?;
+        let client_id = cmd.client_id.map(|client_id| {
+            let hash = cmd.content.hash(key.fingerprint(), conversation, sender, &client_id);
+            (client_id, hash)
+        });
+        let id = MessageId::generate(self.clock.now());
+        let kept = self.vault.seal(&key, &cmd.content, (id, conversation, sender, FIRST_VERSION))?;
+        let mut message = NewMessage { id, conversation, sender, content: cmd.content, kept, client_id };
         for _ in 0..TRIES {
             let pass = match self.pass(sender, recipient).await {
                 Ok(pass) => pass,
-                Err(refusal) => return self.earlier(message).await?.ok_or(refusal.into()),
+                Err(refusal) => {
+                    let mut earlier = self.earlier(message).await?.ok_or(refusal)?;
+                    self.vault.open(vec![&mut earlier]).await?;
+                    return Ok(earlier);
+                }
             };
             match self.lanes.send(message, pass).await? {
-                Sent::Stored(message) => return Ok(message),
+                Sent::Stored(mut message) => {
+                    self.vault.open(vec![&mut message]).await?;
+                    return Ok(message);
+                }
                 Sent::Reused => return Err(Error::Reused),
                 Sent::NotFound => return Err(Error::ConversationNotFound(conversation)),
                 Sent::Stale(unsent) => message = unsent,

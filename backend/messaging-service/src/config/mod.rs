@@ -1,24 +1,32 @@
 //! Section `[messaging]` of the configuration.
 
+mod rate_limits;
 mod streams;
 
 use std::time::Duration;
 
 use chassis::config::{
-    AcceptedTokens, Database, Fault, Listen, Paging, Peers, SecretName, Secrets, ServiceConfig, Validate, duration,
+    AcceptedTokens, Database, Fault, Listen, Paging, Peers, Redis, Secret, SecretName, Secrets, ServiceConfig,
+    Validate, duration,
 };
+use sealing::MasterKeys;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Pages;
 use crate::app::contact_view::{MAX_AGE, Terms};
 use crate::app::lanes::Shape;
 use crate::model;
-pub use streams::{Redis, Streams};
+pub use rate_limits::RateLimits;
+pub use streams::Streams;
 
 /// The messaging service's configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Wraps the keys that contents are sealed with: 32 bytes in base64. The same in every replica.
+    pub master_key: Secret,
+    /// Master keys of before, while what they have wrapped is wrapped anew (`nova admin rotate-master-key`).
+    pub old_master_keys: Vec<Secret>,
     /// Where it listens.
     pub listen: Listen,
     /// Its database.
@@ -39,13 +47,17 @@ pub struct Config {
     pub contact: Contact,
     /// Streams of events.
     pub streams: Streams,
-    /// What carries wake-ups between replicas.
+    /// How many calls are taken from whom.
+    pub rate_limits: RateLimits,
+    /// What replicas share: limits, and word of changes and typing.
     pub redis: Redis,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            master_key: Secret::default(),
+            old_master_keys: vec![],
             listen: Listen::on(8085, 9085),
             database: Database::default(),
             peers: Peers::default(),
@@ -56,12 +68,21 @@ impl Default for Config {
             send: Send::default(),
             contact: Contact::default(),
             streams: Streams::default(),
+            rate_limits: RateLimits::default(),
             redis: Redis::default(),
         }
     }
 }
 
 impl Config {
+    /// The master keys.
+    ///
+    /// # Errors
+    /// If one is none.
+    pub fn master_keys(&self) -> Result<MasterKeys, sealing::Error> {
+        MasterKeys::from_base64(self.master_key.expose(), self.old_master_keys.iter().map(Secret::expose))
+    }
+
     /// Page sizes as the app wants them.
     pub fn pages(&self) -> Pages {
         Pages { messages: self.message_paging.limits(), others: self.paging.limits() }
@@ -81,6 +102,10 @@ impl ServiceConfig for Config {
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {
+        if self.master_key.is_empty() {
+            self.master_key = secrets.get("messaging.master_key", SecretName::MasterKey);
+            self.old_master_keys.extend(secrets.other_master_keys());
+        }
         if self.peers.client_secret.is_empty() {
             self.peers.client_secret = secrets.get("messaging.peers.client_secret", SecretName::ServiceSecret);
         }
@@ -89,6 +114,10 @@ impl ServiceConfig for Config {
 
 impl Validate for Config {
     fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
+        if !self.master_key.is_empty() && self.master_keys().is_err() {
+            let problem = "must be 32 bytes in base64, as `openssl rand -base64 32` prints, and so must the old ones";
+            faults.push(Fault::new(format!("{section}.master_key"), problem));
+        }
         self.listen.validate(&format!("{section}.listen"), faults);
         self.database.validate(&format!("{section}.database"), faults);
         self.peers.validate(&format!("{section}.peers"), faults);
@@ -99,6 +128,7 @@ impl Validate for Config {
         self.send.validate(&format!("{section}.send"), faults);
         self.contact.validate(&format!("{section}.contact"), faults);
         self.streams.validate(&format!("{section}.streams"), faults);
+        self.rate_limits.validate(&format!("{section}.rate_limits"), faults);
         self.redis.validate(&format!("{section}.redis"), faults);
         if self.limits.content_bytes * 2 > self.listen.max_request_bytes {
             let problem = "must be at least twice limits.content_bytes";
@@ -289,7 +319,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_by_its_key() {
-        let toml = "[messaging.send]\nlanes = 0\nqueue = 0\n[messaging.contact]\nfresh = '2s'\nhold = '1s'\ntimeout = '0s'\n\
+        let toml = "[messaging]\nmaster_key = 'short'\n[messaging.send]\nlanes = 0\nqueue = 0\n[messaging.contact]\nfresh = '2s'\nhold = '1s'\ntimeout = '0s'\n\
                     [messaging.limits]\ncontent_bytes = 1000000\nbatch = 0\n[messaging.tokens]\nissuer = ''\n\
                     [messaging.database]\nmax_connections = 0\n[messaging.streams]\nheartbeat = '0s'\npoll = '2s'\n\
                     slow_reader = '1ms'\nretention = '1m'\nmax_per_user = 0\n[messaging.redis]\nurl = 'here'";
@@ -301,6 +331,7 @@ mod tests {
             "database.max_connections",
             "limits.batch",
             "listen.max_request_bytes",
+            "master_key",
             "send.lanes",
             "redis.url",
             "send.queue",

@@ -1,8 +1,8 @@
-//! Sections `[messaging.streams]` and `[messaging.redis]`.
+//! Section `[messaging.streams]`.
 
 use std::time::Duration;
 
-use chassis::config::{Fault, Secret, Validate, duration};
+use chassis::config::{Fault, Validate, duration};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -82,23 +82,5 @@ impl Validate for Streams {
             "must be 1day to 3650days",
         );
         within(section, faults, "max_per_user", self.max_per_user, 1..=10_000);
-    }
-}
-
-/// `[messaging.redis]`: tells other replicas at once that there is something new, and of typing. Never needed.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Redis {
-    /// `redis://user:password@host:port/number`. Empty: none; other replicas look by themselves (`streams.poll`).
-    pub url: Secret,
-}
-
-impl Validate for Redis {
-    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
-        if !self.url.is_empty()
-            && let Err(bad) = broadcast::check(self.url.expose())
-        {
-            faults.push(Fault::new(format!("{section}.url"), bad.to_string()));
-        }
     }
 }

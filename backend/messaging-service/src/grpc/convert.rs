@@ -197,13 +197,15 @@ pub(super) fn stream_events(r: &pb::StreamEventsRequest, limits: &Limits) -> Res
 
 impl From<Message> for pb::Message {
     fn from(m: Message) -> Self {
+        let is_erased = matches!(m.content, Some(Content::Erased));
         let (content, encrypted) = match m.content {
             Some(Content::Text(text)) => (text, None),
             Some(Content::Encrypted(e)) => {
                 let Encrypted { ciphertext, nonce, version } = e;
                 (String::new(), Some(pb::EncryptedContent { ciphertext, nonce, encryption_version: version }))
             }
-            None => (String::new(), None),
+            // What is sealed has been opened by the vault; if not, nobody is shown it.
+            None | Some(Content::Sealed(_) | Content::Erased) => (String::new(), None),
         };
         Self {
             id: m.id.to_string(),
@@ -217,6 +219,7 @@ impl From<Message> for pb::Message {
             updated_at: clock::rfc3339(m.updated_at),
             deleted_at: m.deleted_at.map(clock::rfc3339),
             version: m.version,
+            erased: is_erased,
         }
     }
 }

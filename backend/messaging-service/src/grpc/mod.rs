@@ -1,11 +1,13 @@
 //! The gRPC surface: decode, call, encode. Rules live in `model` and `app`, the two worlds meet in `convert`.
 
+mod access;
 mod convert;
 mod events;
+mod export;
+mod rates;
 
 use std::sync::Arc;
 
-use authn::Access::{self, Caller as AnyCaller, Service};
 use authn::{Caller, Denied};
 use errors::{Class, Classify, FieldViolation};
 use futures::StreamExt;
@@ -18,31 +20,11 @@ use tonic::{Request, Response, Status};
 
 use crate::app::App;
 
+pub use access::{ACCESS, RULES};
+pub use rates::RATES;
+
 /// Full name of the gRPC service.
 pub const NAME: &str = "nova.messaging.v1.MessagingService";
-
-/// Who may call what. Whose data a caller may touch is decided by the app.
-pub const ACCESS: &[(&str, Access)] = &[
-    ("GetMessages", AnyCaller),
-    ("GetMessage", AnyCaller),
-    ("GetConversation", AnyCaller),
-    ("GetConversationMembers", AnyCaller),
-    ("SendMessage", AnyCaller),
-    ("UpdateMessage", AnyCaller),
-    ("DeleteMessage", AnyCaller),
-    ("MarkAsRead", AnyCaller),
-    ("GetUnreadCount", AnyCaller),
-    ("ListConversations", AnyCaller),
-    ("CreateConversation", AnyCaller),
-    ("UpdateConversation", AnyCaller),
-    ("AddMembers", AnyCaller),
-    ("RemoveMember", AnyCaller),
-    ("UpdateMemberRole", AnyCaller),
-    ("StreamEvents", AnyCaller),
-    ("SendTyping", AnyCaller),
-    ("GetStreamStats", AnyCaller),
-    ("InvalidateContact", Service),
-];
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -264,5 +246,21 @@ impl MessagingService for Messaging {
         let other = convert::optional_user_id(&request.get_ref().user_id_2, "user_id_2")?;
         self.app.invalidate_contact(user, other).await;
         Ok(Response::new(pb::InvalidateContactResponse {}))
+    }
+
+    async fn erase_user(&self, request: Request<pb::EraseUserRequest>) -> Answer<pb::EraseUserResponse> {
+        let user = convert::user_id(&request.get_ref().user_id, "user_id")?;
+        self.app.erase_user(user).await?;
+        Ok(Response::new(pb::EraseUserResponse {}))
+    }
+
+    type ExportUserStream = BoxStream<'static, Result<pb::ExportUserResponse, Status>>;
+
+    async fn export_user(&self, request: Request<pb::ExportUserRequest>) -> Answer<Self::ExportUserStream> {
+        let caller = caller(&request)?;
+        let user = convert::user_id(&request.get_ref().user_id, "user_id")?;
+        let mut outlet = self.app.export_user(&caller, user).await?;
+        let records = futures::stream::poll_fn(move |cx| outlet.poll_recv(cx));
+        Ok(Response::new(records.map(|record| Ok(record.map_err(|error| *error)?.into())).boxed()))
     }
 }

@@ -1,12 +1,12 @@
 //! What a message says: a text, or something that only the clients can read.
 
-use aws_lc_rs::digest;
+use aws_lc_rs::hmac;
 use ids::{ConversationId, UserId};
 
 use super::{ClientId, Limits};
 
 const NONCE_BYTES: std::ops::RangeInclusive<usize> = 12..=32;
-/// Half a SHA-256: enough that nobody meets a second content with the same hash by chance.
+/// Half of an HMAC-SHA256: enough that nobody meets a second content with the same hash by chance.
 const HASH_BYTES: usize = 16;
 
 /// The content of a message.
@@ -15,6 +15,19 @@ pub enum Content {
     /// Plain text: not empty, no NUL.
     Text(String),
     /// Encrypted by the client; passed through as it is.
+    Encrypted(Encrypted),
+    /// A text as it lies in the database; the vault opens it before anybody is shown it.
+    Sealed(Vec<u8>),
+    /// A text that nobody can read any more: its author's key has been destroyed.
+    Erased,
+}
+
+/// A content as it is written: nothing that anybody could read who has only the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// A text, sealed.
+    Sealed(Vec<u8>),
+    /// Encrypted by the client.
     Encrypted(Encrypted),
 }
 
@@ -116,12 +129,20 @@ impl Content {
         match self {
             Self::Text(text) => text.len(),
             Self::Encrypted(encrypted) => encrypted.ciphertext.len() + encrypted.nonce.len(),
+            Self::Sealed(sealed) => sealed.len(),
+            Self::Erased => 0,
         }
     }
 
-    /// A fingerprint by which a retry is told from a reused client id, salted so that equal texts do not look equal.
-    pub fn hash(&self, conversation: ConversationId, sender: UserId, client_id: &ClientId) -> Vec<u8> {
-        let mut hash = digest::Context::new(&digest::SHA256);
+    /// A fingerprint by which a retry is told from a reused client id. It is made with a key (`hash` has been begun with it)
+    /// and of the message's place, so that nobody can guess a content by it, and equal texts do not look equal.
+    pub fn hash(
+        &self,
+        mut hash: hmac::Context,
+        conversation: ConversationId,
+        sender: UserId,
+        client_id: &ClientId,
+    ) -> Vec<u8> {
         hash.update(conversation.uuid().as_bytes());
         hash.update(sender.uuid().as_bytes());
         let mut part = |bytes: &[u8]| {
@@ -136,8 +157,10 @@ impl Content {
                 part(&e.nonce);
                 part(&e.version.to_le_bytes());
             }
+            // Nobody sends these.
+            Self::Sealed(_) | Self::Erased => {}
         }
-        hash.finish().as_ref()[..HASH_BYTES].to_vec()
+        hash.sign().as_ref()[..HASH_BYTES].to_vec()
     }
 }
 
@@ -192,7 +215,10 @@ mod tests {
         let (conversation, sender) = (ConversationId::generate(now), UserId::generate(now));
         let id = |text: &str| ClientId::parse(text.to_owned()).expect("valid");
         let text = |text: &str| Content::Text(text.to_owned());
-        let hash = |content: &Content, client_id: &str| content.hash(conversation, sender, &id(client_id));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let hash = |content: &Content, client_id: &str| {
+            content.hash(hmac::Context::with_key(&key), conversation, sender, &id(client_id))
+        };
         assert_eq!(hash(&text("hi"), "1"), hash(&text("hi"), "1"));
         assert_ne!(hash(&text("hi"), "1"), hash(&text("ho"), "1"));
         assert_ne!(hash(&text("hi"), "1"), hash(&text("hi"), "2"));

@@ -193,6 +193,14 @@ pub enum Change {
 }
 
 impl Change {
+    /// The same, to be changed.
+    pub fn message_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::MessageSent(message) | Self::MessageEdited(message) | Self::MessageDeleted(message) => Some(message),
+            _ => None,
+        }
+    }
+
     /// The message that it is about.
     pub fn message(&self) -> Option<&Message> {
         match self {

@@ -10,7 +10,7 @@ mod message;
 
 pub use client_id::{ClientId, ClientIdError};
 pub use contact::Verdict;
-pub use content::{Content, ContentError, Encrypted};
+pub use content::{Content, ContentError, Encrypted, Kept};
 pub use conversation::{Conversation, ConversationView, GroupName, Kind, NameError, Opening, Pair};
 pub use event::{Change, Cursor, Event, EventKind, LoggedEvent, NoCursor, Position};
 pub use member::{Member, Role};

@@ -199,6 +199,24 @@ pub async fn present_in(
     Ok(found.into_iter().map(ConversationId::from).collect())
 }
 
+/// Groups that somebody is a member of.
+///
+/// # Errors
+/// If the database fails.
+pub async fn groups_of(conn: &mut PgConnection, user: UserId, limit: i64) -> Result<Vec<ConversationId>, pg::Error> {
+    let found = sqlx::query_scalar!(
+        "SELECT c.id FROM members mb
+         JOIN conversations c ON c.id = mb.conversation_id AND c.kind = 2 AND c.deleted_at IS NULL
+         WHERE mb.user_id = $1 AND mb.left_at IS NULL
+         LIMIT $2",
+        user.uuid(),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(ConversationId::from).collect())
+}
+
 /// Ends a membership.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use pg::Corrupt;
 use uuid::Uuid;
 
-use crate::model::{Content, Encrypted, Message};
+use crate::model::{Content, Encrypted, Kept, Message};
 
 /// The columns of a message; all are NULL where an outer join found none.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(super) struct MessageRow {
     pub deleted_at: Option<DateTime<Utc>>,
     pub encryption_version: Option<i32>,
     pub content: Option<String>,
+    pub sealed: Option<Vec<u8>>,
     pub ciphertext: Option<Vec<u8>>,
     pub nonce: Option<Vec<u8>>,
 }
@@ -34,7 +35,7 @@ impl MessageRow {
             id: id.into(),
             conversation: self.conversation_id.ok_or_else(missing)?.into(),
             sender: self.sender_id.ok_or_else(missing)?.into(),
-            content: content(self.content, self.ciphertext, self.nonce, self.encryption_version),
+            content: content(self.content, self.sealed, self.ciphertext, self.nonce, self.encryption_version),
             sequence: self.sequence.ok_or_else(missing)?,
             client_id: self.client_message_id,
             created_at: self.created_at.ok_or_else(missing)?,
@@ -48,32 +49,36 @@ impl MessageRow {
 /// Content from its columns; nothing for a deleted message.
 pub(super) fn content(
     text: Option<String>,
+    sealed: Option<Vec<u8>>,
     ciphertext: Option<Vec<u8>>,
     nonce: Option<Vec<u8>>,
     version: Option<i32>,
 ) -> Option<Content> {
-    match (text, ciphertext, nonce, version) {
-        (_, Some(ciphertext), Some(nonce), Some(version)) => {
+    match (ciphertext, nonce, version, sealed) {
+        (Some(ciphertext), Some(nonce), Some(version), _) => {
             Some(Content::Encrypted(Encrypted { ciphertext, nonce, version }))
         }
-        (text, ..) => text.map(Content::Text),
+        (.., Some(sealed)) => Some(Content::Sealed(sealed)),
+        // Written by a release that did not seal.
+        _ => text.map(Content::Text),
     }
 }
 
 /// The columns that hold a content.
+#[derive(Default)]
 pub(super) struct ContentColumns<'a> {
-    pub text: Option<&'a str>,
+    pub sealed: Option<&'a [u8]>,
     pub ciphertext: Option<&'a [u8]>,
     pub nonce: Option<&'a [u8]>,
     pub version: Option<i32>,
 }
 
-impl<'a> From<&'a Content> for ContentColumns<'a> {
-    fn from(content: &'a Content) -> Self {
-        match content {
-            Content::Text(text) => Self { text: Some(text), ciphertext: None, nonce: None, version: None },
-            Content::Encrypted(Encrypted { ciphertext, nonce, version }) => {
-                Self { text: None, ciphertext: Some(ciphertext), nonce: Some(nonce), version: Some(*version) }
+impl<'a> From<&'a Kept> for ContentColumns<'a> {
+    fn from(kept: &'a Kept) -> Self {
+        match kept {
+            Kept::Sealed(sealed) => Self { sealed: Some(sealed), ..Self::default() },
+            Kept::Encrypted(Encrypted { ciphertext, nonce, version }) => {
+                Self { ciphertext: Some(ciphertext), nonce: Some(nonce), version: Some(*version), ..Self::default() }
             }
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::message_row::{ContentColumns, MessageRow, content};
 use super::unknown_code;
-use crate::model::{Content, Kind, Message, Role};
+use crate::model::{Kept, Kind, Message, Role};
 
 /// Which messages of a conversation a page holds.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ pub async fn page_of(
                   m.id AS "id?", m.sender_id AS "sender_id?", m.sequence AS "sequence?", m.version AS "version?",
                   m.client_message_id AS "client_message_id?", m.created_at AS "created_at?",
                   m.updated_at AS "updated_at?", m.deleted_at AS "deleted_at?",
-                  m.encryption_version AS "encryption_version?", m.content AS "content?",
+                  m.encryption_version AS "encryption_version?", m.content AS "content?", m.sealed AS "sealed?",
                   m.ciphertext AS "ciphertext?", m.nonce AS "nonce?"
            FROM members mb
            JOIN conversations c ON c.id = mb.conversation_id AND c.deleted_at IS NULL
@@ -90,6 +90,7 @@ pub async fn page_of(
             deleted_at: row.deleted_at,
             encryption_version: row.encryption_version,
             content: row.content,
+            sealed: row.sealed,
             ciphertext: row.ciphertext,
             nonce: row.nonce,
         };
@@ -106,7 +107,7 @@ pub async fn find_live(conn: &mut PgConnection, id: MessageId, reader: UserId) -
     let row = sqlx::query_as!(
         MessageRow,
         "SELECT m.id, m.conversation_id, m.sender_id, m.sequence, m.version, m.client_message_id, m.created_at,
-                m.updated_at, m.deleted_at, m.encryption_version, m.content, m.ciphertext, m.nonce
+                m.updated_at, m.deleted_at, m.encryption_version, m.content, m.sealed, m.ciphertext, m.nonce
          FROM messages m
          JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
          JOIN members mb ON mb.conversation_id = m.conversation_id AND mb.user_id = $2 AND mb.left_at IS NULL
@@ -133,7 +134,7 @@ pub async fn find_many(
     let rows = sqlx::query_as!(
         MessageRow,
         "SELECT m.id, m.conversation_id, m.sender_id, m.sequence, m.version, m.client_message_id, m.created_at,
-                m.updated_at, m.deleted_at, m.encryption_version, m.content, m.ciphertext, m.nonce
+                m.updated_at, m.deleted_at, m.encryption_version, m.content, m.sealed, m.ciphertext, m.nonce
          FROM unnest($1::uuid[], $2::bigint[]) AS p (conversation_id, sequence)
          JOIN messages m ON m.conversation_id = p.conversation_id AND m.sequence = p.sequence
          WHERE $3::uuid IS NULL OR EXISTS (
@@ -166,7 +167,7 @@ pub async fn find_by_client_id(
 ) -> Result<Option<(Message, Option<Vec<u8>>)>, pg::Error> {
     let row = sqlx::query!(
         "SELECT m.id, m.sequence, m.version, m.client_message_id, m.created_at, m.updated_at, m.deleted_at,
-                m.encryption_version, m.content, m.ciphertext, m.nonce, m.content_hash
+                m.encryption_version, m.content, m.sealed, m.ciphertext, m.nonce, m.content_hash
          FROM messages m
          JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
          JOIN members mb ON mb.conversation_id = m.conversation_id AND mb.user_id = m.sender_id AND mb.left_at IS NULL
@@ -182,7 +183,7 @@ pub async fn find_by_client_id(
             id: row.id.into(),
             conversation,
             sender,
-            content: content(row.content, row.ciphertext, row.nonce, row.encryption_version),
+            content: content(row.content, row.sealed, row.ciphertext, row.nonce, row.encryption_version),
             sequence: row.sequence,
             client_id: row.client_message_id,
             created_at: row.created_at,
@@ -287,21 +288,21 @@ pub async fn edit(
     conversation: ConversationId,
     sequence: i64,
     version: i64,
-    content: &Content,
+    content: &Kept,
     now: DateTime<Utc>,
 ) -> Result<Option<Message>, pg::Error> {
     let new = ContentColumns::from(content);
     let row = sqlx::query_as!(
         MessageRow,
         "UPDATE messages
-         SET content = $4, ciphertext = $5, nonce = $6, encryption_version = $7, version = version + 1, updated_at = $8
+         SET content = NULL, sealed = $4, ciphertext = $5, nonce = $6, encryption_version = $7, version = version + 1, updated_at = $8
          WHERE conversation_id = $1 AND sequence = $2 AND version = $3 AND deleted_at IS NULL
          RETURNING id, conversation_id, sender_id, sequence, version, client_message_id, created_at, updated_at,
-                   deleted_at, encryption_version, content, ciphertext, nonce",
+                   deleted_at, encryption_version, content, sealed, ciphertext, nonce",
         conversation.uuid(),
         sequence,
         version,
-        new.text,
+        new.sealed,
         new.ciphertext,
         new.nonce,
         new.version,
@@ -325,7 +326,7 @@ pub async fn wipe(
     sqlx::query!(
         "WITH wiped AS (
              UPDATE messages
-             SET content = NULL, ciphertext = NULL, nonce = NULL, encryption_version = NULL, content_hash = NULL,
+             SET content = NULL, sealed = NULL, ciphertext = NULL, nonce = NULL, encryption_version = NULL, content_hash = NULL,
                  version = version + 1, updated_at = $3, deleted_at = $3
              WHERE conversation_id = $1 AND sequence = $2 AND deleted_at IS NULL
              RETURNING 1)

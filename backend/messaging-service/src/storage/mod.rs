@@ -4,6 +4,8 @@
 pub mod conversations;
 pub mod event_log;
 pub mod events;
+pub mod export;
+pub mod keys;
 pub mod members;
 mod message_row;
 pub mod messages;

@@ -1,4 +1,4 @@
-//! The write path: a batch of messages in one round trip and one commit (SQL function `send_messages_v1`).
+//! The write path: a batch of messages in one round trip and one commit (SQL function `send_messages_v2`).
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use ids::{ConversationId, MessageId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::message_row::content;
-use crate::model::{ClientId, Content, Message};
+use super::message_row::{ContentColumns, content};
+use crate::model::{ClientId, Content, Kept, Message};
 
 /// A message that waits to be stored.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct NewMessage {
     pub sender: UserId,
     /// What it says.
     pub content: Content,
+    /// The same as it is written.
+    pub kept: Kept,
     /// The client's id with the hash of the content.
     pub client_id: Option<(ClientId, Vec<u8>)>,
 }
@@ -102,14 +104,15 @@ pub async fn send_messages(
     let rows = sqlx::query!(
         r#"SELECT r_index AS "index!", r_outcome AS "outcome!", r_id AS id, r_sequence AS sequence, r_version AS version,
                   r_created_at AS created_at, r_updated_at AS updated_at, r_deleted_at AS deleted_at,
-                  r_encryption_version AS encryption_version, r_content AS content, r_ciphertext AS ciphertext,
+                  r_encryption_version AS encryption_version, r_content AS content, r_sealed AS sealed,
+                  r_ciphertext AS ciphertext,
                   r_nonce AS nonce
-           FROM send_messages_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"#,
+           FROM send_messages_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"#,
         &args.conversations,
         &args.senders,
         &args.ids,
         &args.client_ids as _,
-        &args.texts as _,
+        &args.sealeds as _,
         &args.ciphertexts as _,
         &args.nonces as _,
         &args.versions as _,
@@ -142,6 +145,7 @@ pub async fn send_messages(
                         version,
                         content: StoredContent::Now(content(
                             row.content,
+                            row.sealed,
                             row.ciphertext,
                             row.nonce,
                             row.encryption_version,
@@ -165,7 +169,7 @@ pub async fn send_messages(
 }
 
 fn corrupt(index: i64, fault: &str) -> pg::Corrupt {
-    pg::Corrupt { table: "messages", column: "send_messages_v1", row: index.to_string(), fault: fault.to_owned() }
+    pg::Corrupt { table: "messages", column: "send_messages_v2", row: index.to_string(), fault: fault.to_owned() }
 }
 
 /// The batch turned into one array a column.
@@ -174,7 +178,7 @@ struct Arguments<'a> {
     senders: Vec<Uuid>,
     ids: Vec<Uuid>,
     client_ids: Vec<Option<&'a str>>,
-    texts: Vec<Option<&'a str>>,
+    sealeds: Vec<Option<&'a [u8]>>,
     ciphertexts: Vec<Option<&'a [u8]>>,
     nonces: Vec<Option<&'a [u8]>>,
     versions: Vec<Option<i32>>,
@@ -189,7 +193,7 @@ impl<'a> Arguments<'a> {
             senders: Vec::with_capacity(n),
             ids: Vec::with_capacity(n),
             client_ids: Vec::with_capacity(n),
-            texts: Vec::with_capacity(n),
+            sealeds: Vec::with_capacity(n),
             ciphertexts: Vec::with_capacity(n),
             nonces: Vec::with_capacity(n),
             versions: Vec::with_capacity(n),
@@ -204,14 +208,11 @@ impl<'a> Arguments<'a> {
         self.ids.push(message.id.uuid());
         self.client_ids.push(message.client_id.as_ref().map(|(id, _)| id.as_str()));
         self.hashes.push(message.client_id.as_ref().map(|(_, hash)| hash.as_slice()));
-        let (text, encrypted) = match &message.content {
-            Content::Text(text) => (Some(text.as_str()), None),
-            Content::Encrypted(encrypted) => (None, Some(encrypted)),
-        };
-        self.texts.push(text);
-        self.ciphertexts.push(encrypted.map(|e| e.ciphertext.as_slice()));
-        self.nonces.push(encrypted.map(|e| e.nonce.as_slice()));
-        self.versions.push(encrypted.map(|e| e.version));
+        let columns = ContentColumns::from(&message.kept);
+        self.sealeds.push(columns.sealed);
+        self.ciphertexts.push(columns.ciphertext);
+        self.nonces.push(columns.nonce);
+        self.versions.push(columns.version);
         self.valid_ms.push(valid_for.map(|left| i32::try_from(left.as_millis()).unwrap_or(i32::MAX)));
     }
 }

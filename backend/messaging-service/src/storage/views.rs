@@ -33,6 +33,7 @@ struct ViewRow {
     m_updated_at: Option<DateTime<Utc>>,
     m_encryption_version: Option<i32>,
     m_content: Option<String>,
+    m_sealed: Option<Vec<u8>>,
     m_ciphertext: Option<Vec<u8>>,
     m_nonce: Option<Vec<u8>>,
 }
@@ -52,7 +53,7 @@ macro_rules! view_query {
                       m.id AS "m_id?", m.sender_id AS "m_sender_id?", m.sequence AS "m_sequence?",
                       m.version AS "m_version?", m.client_message_id AS "m_client_message_id?",
                       m.created_at AS "m_created_at?", m.updated_at AS "m_updated_at?",
-                      m.encryption_version AS "m_encryption_version?", m.content AS "m_content?",
+                      m.encryption_version AS "m_encryption_version?", m.content AS "m_content?", m.sealed AS "m_sealed?",
                       m.ciphertext AS "m_ciphertext?", m.nonce AS "m_nonce?"
                FROM (SELECT "# + $total + r#" AS total) t
                LEFT JOIN LATERAL ("# + $page + r#") p ON true
@@ -159,6 +160,7 @@ fn view(row: ViewRow) -> Result<Option<ConversationView>, pg::Corrupt> {
         deleted_at: None,
         encryption_version: row.m_encryption_version,
         content: row.m_content,
+        sealed: row.m_sealed,
         ciphertext: row.m_ciphertext,
         nonce: row.m_nonce,
     };

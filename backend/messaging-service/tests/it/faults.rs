@@ -29,11 +29,13 @@ async fn one_bad_row_fails_alone() {
     let [alice, bob] = world.people(&service);
     let (chat, group) = (alice.direct(&bob).await.unwrap(), alice.group("g", &[&bob]).await.unwrap());
     let mut db = world.database.connect().await;
-    db.execute("ALTER TABLE messages ADD CONSTRAINT no_poison CHECK (content <> 'poison')").await.unwrap();
+    db.execute("ALTER TABLE messages ADD CONSTRAINT no_poison CHECK (client_message_id NOT LIKE '%poison')")
+        .await
+        .unwrap();
     for round in 0..5 {
         let sends = (0..20).map(|n| {
             let text = if n == 7 { "poison" } else { "fine" };
-            let (id, client_id) = (if n % 2 == 0 { &chat.id } else { &group.id }, format!("{round}-{n}"));
+            let (id, client_id) = (if n % 2 == 0 { &chat.id } else { &group.id }, format!("{round}-{n}-{text}"));
             let alice = &alice;
             async move { (text, alice.send_as(id, text, &client_id).await) }
         });

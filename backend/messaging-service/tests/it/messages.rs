@@ -25,6 +25,7 @@ async fn a_message_is_what_was_sent() {
         updated_at: "2026-06-01T12:00:00.000000Z".to_owned(),
         deleted_at: None,
         version: 1,
+        erased: false,
     };
     assert_eq!(sent, expected);
     assert_eq!(bob.message(&sent.id).await.unwrap(), expected);

@@ -18,6 +18,9 @@ struct Target {
     member: Person,
 }
 
+/// Whose account may be erased.
+const NOBODY: &str = "0190b5a4-5c1e-7c3a-9f00-2b6f5e1d4c3a";
+
 type Attempt = for<'a> fn(&'a mut Client, &'a Target) -> BoxFuture<'a, Result<(), Status>>;
 
 macro_rules! attempt {
@@ -123,6 +126,8 @@ fn attempts() -> Vec<(&'static str, Attempt)> {
         ),
         ("SendTyping", attempt!(send_typing, |t| pb::SendTypingRequest { conversation_id: t.conversation.clone() })),
         ("GetStreamStats", attempt!(get_stream_stats, |_t| pb::GetStreamStatsRequest {})),
+        ("EraseUser", attempt!(erase_user, |_t| pb::EraseUserRequest { user_id: NOBODY.to_owned() })),
+        ("ExportUser", attempt!(export_user, |t| pb::ExportUserRequest { user_id: t.member.id.to_string() })),
         (
             "InvalidateContact",
             attempt!(invalidate_contact, |t| pb::InvalidateContactRequest {
@@ -192,8 +197,11 @@ async fn who_is_no_member_finds_nothing_by_any_rpc() {
                         }
                     }
                     // Services and administrators may ask on behalf of the user that they name.
-                    ("ListConversations", "service" | "administrator") | ("InvalidateContact", "service") => Code::Ok,
-                    ("ListConversations" | "InvalidateContact", _) => Code::PermissionDenied,
+                    ("ListConversations", "service" | "administrator") => Code::Ok,
+                    ("InvalidateContact" | "EraseUser" | "ExportUser", "service") => Code::Ok,
+                    ("ListConversations" | "InvalidateContact" | "EraseUser" | "ExportUser", _) => {
+                        Code::PermissionDenied
+                    }
                     _ => Code::NotFound,
                 };
                 assert_eq!(code, expected, "{name} by a {who}: {answer:?}");

@@ -8,6 +8,8 @@ use testkit::TestDatabase;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+/// Of every replica of a test.
+const MASTER_KEY: &str = "dGhpcnR5LXR3byBieXRlcyBmb3IgdGVzdHMgb25seSE=";
 const START_WITHIN: Duration = Duration::from_secs(60);
 
 /// See the module.
@@ -24,11 +26,13 @@ impl Process {
         command
             .env("NOVA_MESSAGING__DATABASE__URL", &database.url)
             .env("NOVA_MESSAGING__DATABASE__MAX_CONNECTIONS", "12")
+            .env("NOVA_MESSAGING__MASTER_KEY", MASTER_KEY)
             .env("NOVA_MESSAGING__PEERS__CLIENT_SECRET", "not asked for")
             .env("NOVA_MESSAGING__PEERS__AUTH_URL", &peers)
             .env("NOVA_MESSAGING__PEERS__USER_URL", &peers)
             .env("NOVA_MESSAGING__LISTEN__HTTP_PORT", "0")
             .env("NOVA_MESSAGING__LISTEN__GRPC_PORT", "0")
+            .env("NOVA_MESSAGING__RATE_LIMITS__ENABLED", "false")
             .env("RUST_LOG", "info")
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null())

@@ -42,10 +42,14 @@ impl World {
         let (clock, hands) = testkit::mock_clock();
         let tokens = Tokens::new(clock.clone());
         let (users, address) = FakeUsers::start(&tokens).await;
-        let mut config = Config::default();
+        let mut config =
+            Config { master_key: sealing::MasterKey::generate_base64().as_str().into(), ..Config::default() };
+        config.rate_limits.enabled = false;
         config.listen.http_port = 0;
         config.listen.grpc_port = 0;
         config.listen.shutdown_grace = Duration::from_secs(2);
+        // Limits have tests of their own; the others do at once what people do in a day.
+        config.rate_limits.enabled = false;
         config.database = database.section();
         config.peers.auth_url = format!("http://{address}");
         config.peers.user_url = format!("http://{address}");

@@ -1,6 +1,8 @@
 //! `nova` as its operators meet it: the real program, started, stopped, killed and misconfigured.
 
 mod process;
+mod secrets;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -135,13 +137,22 @@ async fn what_stops_a_start_is_told_in_a_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
     type Fault<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let faults: [Fault; 6] = [
+    let faults: [Fault; 7] = [
         (&[("NOVA_FRONT_DOOR__PORT", &port)], &["is in use", "NOVA_FRONT_DOOR__PORT"]),
         (&[("NOVA_USER__LISTEN__GRPC_PORT", &port)], &["is in use", "NOVA_USER__LISTEN__GRPC_PORT"]),
         (&[("NOVA_AUTH__MASTER_KEY", "c2hvcnQ=")], &["auth.master_key", "32 bytes in base64"]),
         (
             &[("NOVA_AUTH__LISTEN__HOST", "0.0.0.0")],
-            &["auth.master_key", "must be set where others can reach the service"],
+            &[
+                "auth.master_key",
+                "must be set where others can reach the service",
+                "auth.listen.tls.certificate",
+                "auth.listen.plaintext = \"behind-a-proxy\"",
+            ],
+        ),
+        (
+            &[("NOVA_FRONT_DOOR__TLS__CERTIFICATE", "/nowhere.pem"), ("NOVA_FRONT_DOOR__TLS__KEY", "/nowhere.key")],
+            &["/nowhere.pem", "can't be read"],
         ),
         (
             &[("NOVA_USER__PAGING__MAX_LIMIT", "many"), ("NOVA_MESSAGING__NO__SUCH", "1")],

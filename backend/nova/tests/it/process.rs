@@ -66,15 +66,20 @@ pub struct Nova {
 impl Nova {
     /// Starts it and waits until it says where it is.
     pub async fn start(home: &Home) -> Self {
+        Self::start_with(home, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_with(home: &Home, more: &[&str]) -> Self {
         std::fs::create_dir_all(home.path()).expect("the folder can be made");
         let log = home.path().join("test.log");
         let stderr = std::fs::File::create(&log).expect("the log can be written");
-        let mut command = home.command(&["serve"]);
+        let mut command = home.command(&[&["serve"], more].concat());
         let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program runs");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let port = tokio::time::timeout(START, async {
             while let Some(line) = lines.next_line().await.expect("it prints text") {
-                if let Some((_, rest)) = line.split_once("http://127.0.0.1:") {
+                if let Some((_, rest)) = line.split_once("://127.0.0.1:") {
                     return rest.split_whitespace().next().and_then(|port| port.parse().ok()).expect("a port");
                 }
             }
@@ -93,6 +98,30 @@ impl Nova {
         Endpoint::from_shared(format!("http://127.0.0.1:{}", self.port)).expect("an address").connect_lazy()
     }
 
+    /// A channel over TLS, from who believes the authority in this file.
+    pub fn channel_over_tls(&self, ca: &Path) -> Channel {
+        let client =
+            tls::Client::open(&tls::ClientFiles { ca: ca.to_path_buf(), identity: None }).expect("a good file");
+        let dial = rpc::Dial::Tls { client, name: None };
+        let url = format!("https://127.0.0.1:{}", self.port);
+        rpc::Peer { url, dial, timeout: START }.channel().expect("an address")
+    }
+
+    /// Tells it to read its certificates again.
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.process.id().expect("it runs")).expect("a pid");
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).expect("a pid"), signal).expect("it runs");
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
     /// Kills it without warning, as the kernel does when memory runs out.
     pub async fn kill_9(&mut self) {
         self.process.kill().await.expect("it ran");
@@ -100,9 +129,7 @@ impl Nova {
 
     /// Stops it as an operator does, and tells its exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.process.id().expect("it runs")).expect("a pid"))
-            .expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.signal(rustix::process::Signal::TERM);
         let ended = tokio::time::timeout(Duration::from_secs(30), self.process.wait()).await.expect("it stops in time");
         let code = ended.expect("it can be waited for").code();
         if code != Some(0) {

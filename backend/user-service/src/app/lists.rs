@@ -71,6 +71,8 @@ impl App {
         let mut gate = self.gate(caller, owner).await?;
         if gate.is_none() && self.adopt(&[owner]).await? {
             gate = self.gate(caller, owner).await?;
+        } else if gate.as_ref().is_some_and(|g| g.is_deleted || g.hides_from_viewer) {
+            self.adopt_beside(&[], &[owner]).await?;
         }
         let gate = gate.filter(|g| !g.is_deleted && !g.hides_from_viewer).ok_or(Error::UserNotFound(owner))?;
         let is_open =

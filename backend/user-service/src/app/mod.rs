@@ -1,6 +1,7 @@
 //! Use cases: who may, in which order, in which transaction. One method an RPC.
 
 mod error;
+mod export;
 mod internal;
 mod lists;
 mod profiles;
@@ -17,6 +18,7 @@ use pg::Pool;
 use pg::page::{Binding, Limits, Page};
 
 pub use error::Error;
+pub use export::{Record, Tie};
 pub use profiles::Shown;
 
 use crate::metrics::Metrics;
@@ -83,7 +85,12 @@ impl App {
     /// A profile is missing here only if its account is so new that the auth service has not announced it yet, or if the id is
     /// made up. Callers hold no database connection meanwhile. The display name that Register took comes with the announcement.
     async fn adopt(&self, users: &[UserId]) -> Result<bool, Error> {
-        let accounts = self.accounts.find(users).await?;
+        self.adopt_beside(users, &[]).await
+    }
+
+    /// The same, which takes as long for those who are here and hide from the caller as for those who do not exist.
+    async fn adopt_beside(&self, users: &[UserId], hidden: &[UserId]) -> Result<bool, Error> {
+        let accounts = self.accounts.find(users, hidden).await?;
         if accounts.is_empty() {
             return Ok(false);
         }

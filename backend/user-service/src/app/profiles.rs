@@ -28,6 +28,8 @@ impl App {
         let mut found = self.find(viewer, user).await?;
         if found.is_none() && self.adopt(&[user]).await? {
             found = self.find(viewer, user).await?;
+        } else if found.as_ref().is_some_and(|found| !found.is_visible()) {
+            self.adopt_beside(&[], &[user]).await?;
         }
         let profile = found.and_then(profiles::Found::visible).ok_or(Error::UserNotFound(user))?;
         self.show_one(caller, profile).await
@@ -51,10 +53,11 @@ impl App {
         ids.dedup();
         let viewer = viewer(caller);
         let mut found = self.find_many(viewer, &ids).await?;
-        if found.len() < ids.len() {
+        let hidden: Vec<UserId> = found.iter().filter(|f| !f.is_visible()).map(|f| f.profile.id).collect();
+        if found.len() < ids.len() || !hidden.is_empty() {
             let here: Vec<Uuid> = found.iter().map(|f| f.profile.id.uuid()).collect();
             let missing: Vec<UserId> = ids.iter().filter(|id| !here.contains(id)).copied().map(UserId::from).collect();
-            match self.adopt(&missing).await {
+            match self.adopt_beside(&missing, &hidden).await {
                 Ok(false) => {}
                 Ok(true) => {
                     let missing: Vec<Uuid> = missing.iter().map(|user| user.uuid()).collect();

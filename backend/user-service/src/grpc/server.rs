@@ -1,7 +1,9 @@
 //! The gRPC service: decode, call, encode. Rules are in `app` and `model`.
 
-use authn::{Access, AccessTable, Caller};
+use authn::Caller;
 use errors::FieldExt;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use protos::user::v1 as pb;
 use protos::user::v1::user_service_server::UserService;
 use tonic::{Request, Response, Status};
@@ -9,29 +11,6 @@ use tonic::{Request, Response, Status};
 use super::{convert, fields};
 use crate::app::{Error, SharedApp};
 use crate::model::{Pair, Query};
-
-/// Who may call what; whose data a caller may touch is decided in `app`.
-pub const ACCESS: AccessTable = &[
-    ("GetUserProfile", Access::Caller),
-    ("GetUserProfilesByIds", Access::Caller),
-    ("UpdateUserProfile", Access::Caller),
-    ("GetUserSettings", Access::Caller),
-    ("UpdateUserSettings", Access::Caller),
-    ("FollowUser", Access::Caller),
-    ("UnfollowUser", Access::Caller),
-    ("BlockUser", Access::Caller),
-    ("UnblockUser", Access::Caller),
-    ("GetUserFollowers", Access::Caller),
-    ("GetUserFollowing", Access::Caller),
-    ("CheckUserRelationship", Access::Caller),
-    ("SearchUsers", Access::Caller),
-    ("ListBlockedUsers", Access::Caller),
-    ("ListFollowRequests", Access::Caller),
-    ("RespondToFollowRequest", Access::Caller),
-    ("EnsureProfile", Access::Service),
-    ("DeleteProfile", Access::Service),
-    ("CheckContact", Access::Service),
-];
 
 /// Answers the calls of `nova.user.v1.UserService`.
 #[derive(Clone)]
@@ -244,5 +223,15 @@ impl UserService for Server {
             verdict: convert::verdict(verdict),
         };
         Ok(Response::new(pb::CheckContactResponse { contacts: verdicts.into_iter().map(contact).collect() }))
+    }
+
+    type ExportUserStream = BoxStream<'static, Result<pb::ExportUserResponse, Status>>;
+
+    async fn export_user(&self, request: Request<pb::ExportUserRequest>) -> RpcResult<Self::ExportUserStream> {
+        let (caller, r) = open(request)?;
+        let user = fields::user(&caller, &r.user_id, "user_id").map_err(Error::from)?;
+        let mut outlet = self.app.export_user(&caller, user).await?;
+        let records = stream::poll_fn(move |cx| outlet.poll_recv(cx));
+        Ok(Response::new(records.map(|record| Ok(record?.into())).boxed()))
     }
 }

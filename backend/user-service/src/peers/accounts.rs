@@ -58,19 +58,21 @@ impl Accounts {
         }
     }
 
-    /// The accounts of those ids that have one.
+    /// The accounts of those ids that have one. It takes as long for the `hidden`, who are here and must seem not to be: they
+    /// are asked for, and remembered, like those who are nowhere.
     ///
     /// # Errors
     /// [`Unreachable`] if it can't be known.
-    pub async fn find(&self, users: &[UserId]) -> Result<Vec<Account>, Unreachable> {
-        let asked: Vec<UserId> = users.iter().copied().filter(|user| !self.strangers.contains_key(user)).collect();
+    pub async fn find(&self, users: &[UserId], hidden: &[UserId]) -> Result<Vec<Account>, Unreachable> {
+        let all = users.iter().chain(hidden).copied();
+        let asked: Vec<UserId> = all.filter(|user| !self.strangers.contains_key(user)).collect();
         let mut accounts = Vec::new();
         for batch in asked.chunks(BATCH) {
             let found = self.fetch(batch).await?;
             for id in batch {
                 match found.get(&id.to_string()) {
-                    Some(user) => accounts.push(account(*id, user)?),
-                    None => self.strangers.insert(*id, ()),
+                    Some(user) if !hidden.contains(id) => accounts.push(account(*id, user)?),
+                    _ => self.strangers.insert(*id, ()),
                 }
             }
         }

@@ -4,6 +4,7 @@
 pub mod blocks;
 pub mod contacts;
 pub mod counts;
+pub mod export;
 pub mod follows;
 pub mod locks;
 pub mod profiles;

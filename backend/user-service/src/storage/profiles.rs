@@ -19,7 +19,12 @@ pub struct Found {
 impl Found {
     /// The profile, if it may be shown.
     pub fn visible(self) -> Option<Profile> {
-        (self.profile.deleted_at.is_none() && !self.hides_from_viewer).then_some(self.profile)
+        self.is_visible().then_some(self.profile)
+    }
+
+    /// Whether the profile may be shown.
+    pub fn is_visible(&self) -> bool {
+        self.profile.deleted_at.is_none() && !self.hides_from_viewer
     }
 }
 

@@ -73,6 +73,7 @@ async fn call(rpc: &str, mut client: Client, user: &str, other: &str) -> Result<
             let request = pb::DeleteProfileRequest { user_id: them, deleted_at: "2026-06-01T12:00:00Z".to_owned() };
             client.delete_profile(request).await.map(drop)
         }
+        "ExportUser" => client.export_user(pb::ExportUserRequest { user_id: me }).await.map(drop),
         "CheckContact" => {
             client.check_contact(pb::CheckContactRequest { actor_id: me, user_ids: vec![them] }).await.map(drop)
         }

@@ -173,3 +173,33 @@ async fn in_one_process_a_function_is_called_instead() {
     assert_eq!(*told.lock().unwrap(), [(alice.id, Some(bob.id))]);
     assert_eq!(world.peers.take_invalidated(), []);
 }
+
+#[tokio::test]
+async fn who_hides_is_asked_for_like_who_does_not_exist() {
+    let world = World::start().await;
+    let [alice, bob, carol] = world.people(["alice", "bob", "carol"]).await;
+    let [hides, hides_too] = [&alice, &carol];
+    hides.block(&bob).await.unwrap();
+    hides_too.block(&bob).await.unwrap();
+    let (nobody, nobody_else) = (ids::UserId::generate(world.clock.now()), ids::UserId::generate(world.clock.now()));
+
+    for (one, other) in
+        [(hides.id.to_string(), hides_too.id.to_string()), (nobody.to_string(), nobody_else.to_string())]
+    {
+        let before = world.peers.lookups();
+        for _ in 0..2 {
+            let request = pb::GetUserProfileRequest { user_id: one.clone() };
+            assert_reason(&bob.client().get_user_profile(request).await.unwrap_err(), Code::NotFound, "USER_NOT_FOUND");
+            let request = pb::GetUserFollowersRequest { user_id: one.clone(), ..Default::default() };
+            assert_reason(
+                &bob.client().get_user_followers(request).await.unwrap_err(),
+                Code::NotFound,
+                "USER_NOT_FOUND",
+            );
+            let request = pb::GetUserProfilesByIdsRequest { user_ids: vec![one.clone(), other.clone()] };
+            let shown = bob.client().get_user_profiles_by_ids(request).await.unwrap().into_inner().profiles;
+            assert!(shown.is_empty());
+        }
+        assert_eq!(world.peers.lookups() - before, 2, "once for each of the two, and remembered");
+    }
+}

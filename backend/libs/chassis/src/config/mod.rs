@@ -2,12 +2,20 @@
 //!
 //! Every fault is reported at once, with its key and what would be right, so that a wrong file takes one try to mend.
 
+mod peers;
+mod proxy_header;
+mod redis;
 mod secrets;
 mod sections;
 mod source;
+mod tls;
 mod values;
 
+pub use self::tls::{ClientCertificates, ListenTls, PeersTls, Plaintext};
+pub use peers::{Dialer, OpenPeers, Peers};
+pub use proxy_header::ProxyHeader;
+pub use redis::Redis;
 pub use secrets::{SecretName, Secrets, ServiceConfig};
-pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging, Peers};
+pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging};
 pub use source::{Fault, Faults, Source, Validate};
 pub use values::{Secret, duration};

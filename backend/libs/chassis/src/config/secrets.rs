@@ -18,6 +18,9 @@ pub enum SecretName {
 pub trait Secrets {
     /// The secret for configuration key `key`.
     fn get(&mut self, key: &str, name: SecretName) -> Secret;
+
+    /// Master keys that what is stored may be wrapped by besides the present one: one that is taking over.
+    fn other_master_keys(&mut self) -> Vec<Secret>;
 }
 
 /// The configuration of one service.

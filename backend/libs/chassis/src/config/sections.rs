@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Secret, Validate, duration};
+use super::{Fault, ListenTls, Plaintext, ProxyHeader, Secret, Validate, duration};
+use crate::address::Proxies;
 
 /// `[<service>.listen]`: where a service listens.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -17,6 +18,18 @@ pub struct Listen {
     pub http_port: u16,
     /// Port of gRPC and gRPC-Web alone; 0 takes a free one.
     pub grpc_port: u16,
+    /// Where connections without TLS are allowed: `loopback`, or `behind-a-proxy` if a proxy or mesh does TLS before `host`.
+    pub plaintext: Plaintext,
+    /// Connections open at once on each port; more are closed at once.
+    pub max_connections: usize,
+    /// A connection that takes nothing for so long while there is something for it is closed.
+    #[serde(with = "duration")]
+    pub write_timeout: Duration,
+    /// Networks or addresses of proxies that are believed when they say where a request comes from, such as `10.0.0.0/8`; none
+    /// by default. Behind a proxy that is not named here all clients count as one address (`rate_limits`).
+    pub trusted_proxies: Vec<String>,
+    /// The header in which they say it: `x-forwarded-for` or `forwarded` (RFC 7239). Another one is ignored.
+    pub proxy_header: ProxyHeader,
     /// Calls answered at once; more are refused with RESOURCE_EXHAUSTED.
     pub max_calls_in_flight: usize,
     /// Server streams open at once; more are refused with RESOURCE_EXHAUSTED.
@@ -34,6 +47,8 @@ pub struct Listen {
     /// How long a stop goes on accepting after health has turned to NOT_SERVING, so that load balancers notice first.
     #[serde(with = "duration")]
     pub drain_delay: Duration,
+    /// TLS.
+    pub tls: ListenTls,
 }
 
 impl Listen {
@@ -59,6 +74,11 @@ impl Default for Listen {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             http_port: 0,
             grpc_port: 0,
+            plaintext: Plaintext::Loopback,
+            max_connections: 20_000,
+            write_timeout: Duration::from_secs(60),
+            trusted_proxies: vec![],
+            proxy_header: ProxyHeader::default(),
             max_calls_in_flight: 2048,
             max_streams: 20_000,
             request_timeout: Duration::from_secs(10),
@@ -66,6 +86,7 @@ impl Default for Listen {
             cors_origins: vec![],
             shutdown_grace: Duration::from_secs(10),
             drain_delay: Duration::ZERO,
+            tls: ListenTls::default(),
         }
     }
 }
@@ -78,6 +99,13 @@ impl Validate for Listen {
             }
         };
         rule(self.http_port == 0 || self.http_port != self.grpc_port, "grpc_port", "must differ from http_port");
+        rule(self.max_connections > 0, "max_connections", "must be at least 1");
+        rule(self.write_timeout >= Duration::from_millis(100), "write_timeout", "must be at least 100ms");
+        rule(
+            Proxies::of(self).is_ok(),
+            "trusted_proxies",
+            "must be networks such as 10.0.0.0/8 or addresses such as 192.0.2.1",
+        );
         rule(self.max_calls_in_flight > 0, "max_calls_in_flight", "must be at least 1");
         rule(self.max_streams > 0, "max_streams", "must be at least 1");
         rule(self.request_timeout >= Duration::from_millis(100), "request_timeout", "must be at least 100ms");
@@ -91,6 +119,7 @@ impl Validate for Listen {
             "cors_origins",
             "must be addresses such as https://app.example.org without a path, or * alone",
         );
+        self.tls.validate(section, self.host, self.plaintext, faults);
     }
 }
 
@@ -204,70 +233,6 @@ impl Validate for Paging {
         }
         if self.default_limit == 0 || self.default_limit > self.max_limit {
             faults.push(Fault::new(format!("{section}.default_limit"), "must be 1 to max_limit"));
-        }
-    }
-}
-
-/// `[<service>.peers]`: the other services, and who we are to them.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Peers {
-    /// gRPC address of the auth service.
-    pub auth_url: String,
-    /// gRPC address of the user service.
-    pub user_url: String,
-    /// gRPC address of the messaging service.
-    pub messaging_url: String,
-    /// How long a call to a peer may take.
-    #[serde(with = "duration")]
-    pub timeout: Duration,
-    /// Our client id at the auth service. Empty: the service's own name.
-    pub client_id: String,
-    /// Our client secret at the auth service.
-    pub client_secret: Secret,
-}
-
-impl Default for Peers {
-    fn default() -> Self {
-        Self {
-            auth_url: "http://127.0.0.1:9080".to_owned(),
-            user_url: "http://127.0.0.1:9081".to_owned(),
-            messaging_url: "http://127.0.0.1:9085".to_owned(),
-            timeout: Duration::from_secs(2),
-            client_id: String::new(),
-            client_secret: Secret::default(),
-        }
-    }
-}
-
-impl Peers {
-    /// The peer at `url`.
-    pub fn peer(&self, url: &str) -> rpc::Peer {
-        rpc::Peer { url: url.to_owned(), timeout: self.timeout }
-    }
-
-    /// Our identity, issued by the auth service; `service` is the client id where none is configured.
-    ///
-    /// # Errors
-    /// If the auth service's address can't be read.
-    pub fn credentials(&self, service: &str) -> Result<rpc::Credentials, rpc::PeerFault> {
-        let client_id = if self.client_id.is_empty() { service } else { &self.client_id };
-        let auth = self.peer(&self.auth_url).channel()?;
-        Ok(rpc::Credentials::new(auth, client_id, self.client_secret.to_secret_string()))
-    }
-}
-
-impl Validate for Peers {
-    fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
-        for (key, url) in
-            [("auth_url", &self.auth_url), ("user_url", &self.user_url), ("messaging_url", &self.messaging_url)]
-        {
-            if url.parse::<http::Uri>().ok().is_none_or(|u| u.scheme().is_none() || u.authority().is_none()) {
-                faults.push(Fault::new(format!("{section}.{key}"), "must be an address such as http://127.0.0.1:9080"));
-            }
-        }
-        if self.timeout.is_zero() {
-            faults.push(Fault::new(format!("{section}.timeout"), "must not be 0"));
         }
     }
 }

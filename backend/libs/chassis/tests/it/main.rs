@@ -1,13 +1,18 @@
 //! The guard that every call passes.
 
+mod connections;
+mod limits;
+mod plaintext;
 mod ports;
 mod source;
 mod streams;
+mod tls;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::limits::Limiter;
 use authn::{Access, Caller};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -64,7 +69,8 @@ impl World {
             .route(&at("Hang"), post(hang))
             .route(&at("Panic"), post(panics));
         let life = Lifecycle::new(Clock::system());
-        let layer = GuardLayer::new(SERVICE, "user.nova", ACCESS, tokens.verifier(), listen, &life);
+        let limiter = Arc::new(Limiter::off());
+        let layer = GuardLayer::new(SERVICE, "user.nova", ACCESS, tokens.verifier(), limiter, listen, &life);
         Self { guard: layer.layer(routes), tokens, hanging }
     }
 

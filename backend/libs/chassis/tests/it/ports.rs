@@ -35,6 +35,7 @@ async fn start(world: &World) -> Running {
         domain: "messaging.nova",
         access: ACCESS,
         verifier: world.verifier.clone(),
+        limiter: std::sync::Arc::new(limits::Limiter::off()),
         grpc: Routes::from(world.routes.clone()),
         http: axum::Router::new(),
         ready_after: async {}.boxed(),

@@ -17,6 +17,7 @@ use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use ids::{SessionId, UserId};
+use limits::Limiter;
 use prost::Message;
 use protos::messaging::v1::StreamEventsResponse;
 use testkit::{Tokens, check_status};
@@ -105,8 +106,9 @@ impl World {
     }
 
     pub fn guard(&self, listen: &Listen) -> Guard<Router> {
-        let verifier = Arc::clone(&self.verifier);
-        GuardLayer::new(SERVICE, "messaging.nova", ACCESS, verifier, listen, &self.life).layer(self.routes.clone())
+        let (verifier, limiter) = (Arc::clone(&self.verifier), Arc::new(Limiter::off()));
+        GuardLayer::new(SERVICE, "messaging.nova", ACCESS, verifier, limiter, listen, &self.life)
+            .layer(self.routes.clone())
     }
 
     pub fn claims(&self) -> Claims {

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::descriptors::{Fault, POOL, Rule, served};
 use crate::endpoint::{BodyRule, Endpoint};
 use crate::fields::Field;
+use crate::form::{EVENTS, LINES};
 use crate::shape::Shape;
-use crate::sse::EVENTS;
 use comments::Comments;
 use schema::Schemas;
 
@@ -84,7 +84,8 @@ not there is not set; a field that is unknown is refused. Names are accepted as 
 const AS_A_STREAM: &str = "\n\nServer-Sent Events: `data` is one JSON object of the schema `x-data-schema`, `event` the name of its \
 kind, `id` its cursor. An event `problem`, with a problem document, says why the server ends the stream. Asked for by an upgrade the \
 same is a WebSocket: each text frame is one JSON object, `{\"problem\": …}` the last one, and the close code is 4000 and the problem's \
-status; a browser gives its token as a subprotocol, `nova.v1, nova.bearer.<access token>`.";
+status; a browser gives its token as a subprotocol, `nova.v1, nova.bearer.<access token>`. Accepted as `application/x-ndjson` it is \
+a file of JSON lines, of which the last is `{\"problem\": …}` if the server ends the stream.";
 
 /// Paths by their shape: one shape has one spelling of its parameters, whatever each RPC calls them.
 #[derive(Default)]
@@ -173,7 +174,10 @@ fn operation(
     let content = match &endpoint.stream {
         None => json!({ "application/json": { "schema": answer } }),
         // 3.1 has no word for the parts of a stream.
-        Some(_) => json!({ EVENTS: { "schema": { "type": "string" }, "x-data-schema": answer } }),
+        Some(_) => {
+            let part = json!({ "schema": { "type": "string" }, "x-data-schema": answer });
+            json!({ EVENTS: part, LINES: part })
+        }
     };
     let mut responses = json!({
         "200": { "description": "OK", "headers": headers, "content": content },

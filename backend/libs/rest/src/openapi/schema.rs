@@ -6,6 +6,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::comments::{Bounds, Comments, amount, length};
+use crate::shape::is_record;
 
 /// What a value looks like, by the name of its field.
 const EXAMPLES: [(&str, &str); 9] = [
@@ -108,6 +109,7 @@ impl<'a> Schemas<'a> {
     fn one(&mut self, field: &FieldDescriptor) -> Value {
         let comment = self.comments.of_field(field);
         match field.kind() {
+            Kind::String if is_record(field) => json!({ "type": "object", "additionalProperties": true }),
             Kind::String => text(field, &comment),
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),

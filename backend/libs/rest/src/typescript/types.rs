@@ -9,6 +9,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, Messa
 
 use super::text::{self, Words, doc};
 use super::{Endpoint, Fault, known};
+use crate::shape::is_record;
 
 /// Added to the name of a message's shape in requests where it is part of answers too.
 const INPUT: &str = "Input";
@@ -183,6 +184,7 @@ impl<'a> Types<'a> {
 
     fn one(&self, field: &FieldDescriptor, side: Side) -> String {
         match field.kind() {
+            Kind::String if is_record(field) => "Record<string, unknown>".to_owned(),
             Kind::String | Kind::Bytes => "string".to_owned(),
             Kind::Bool => "boolean".to_owned(),
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => match side {

@@ -45,7 +45,7 @@ async fn the_document_describes_every_operation() {
     let document = document().await;
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 55);
+    assert_eq!(operations.len(), 57);
     let mut ids = BTreeSet::new();
     for (name, operation) in &operations {
         assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{name}: its id is another's too");
@@ -123,7 +123,7 @@ async fn a_stream_is_described_by_its_events() {
         let operation = &document["paths"][path]["get"];
         assert_eq!(operation["operationId"], format!("MessagingService_{id}"));
         let content = operation["responses"]["200"]["content"].as_object().unwrap();
-        assert_eq!(content.keys().collect::<Vec<_>>(), ["text/event-stream"]);
+        assert_eq!(content.keys().collect::<Vec<_>>(), ["application/x-ndjson", "text/event-stream"]);
         let schema = "#/components/schemas/messaging.StreamEventsResponse";
         assert_eq!(content["text/event-stream"]["x-data-schema"]["$ref"], schema);
         assert!(operation["description"].as_str().unwrap().contains("WebSocket: each text frame"));
@@ -131,6 +131,8 @@ async fn a_stream_is_described_by_its_events() {
         let named: Vec<_> = parameters.map(|p| (p["in"].as_str().unwrap(), p["name"].as_str().unwrap())).collect();
         assert_eq!(named, [("query", "cursor"), ("query", "conversationIds"), ("header", "Last-Event-ID")]);
     }
+    let exported = &document["components"]["schemas"]["auth.ExportAccountResponse"]["properties"];
+    assert_eq!((&exported["record"]["type"], &exported["kind"]["type"]), (&json!("object"), &json!("string")));
 }
 
 #[tokio::test]

@@ -195,7 +195,8 @@ pub struct Reader {
 impl Reader {
     /// Of an answer that has begun.
     pub fn of(response: Response<Body>) -> Self {
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let media_type = response.headers()["content-type"].to_str().expect("text");
+        assert!(["text/event-stream", "application/x-ndjson"].contains(&media_type), "{media_type}");
         Self { answer: None, body: response.into_body() }
     }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{HeaderValue, Method, Request};
 use proptest::prelude::*;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::fake::{Fake, call};
@@ -163,6 +164,105 @@ proptest! {
         } else if answer.status.as_u16() != 304 {
             answer.any_problem();
             prop_assert!(answer.status.is_client_error(), "{answer:?}");
+        }
+    }
+}
+
+fn now<F: Future>(future: F) -> F::Output {
+    Runtime::new().unwrap().block_on(future)
+}
+
+/// Every byte of it, so that nothing is special.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// A request as the query string that says the same.
+fn query(request: &Value, prefix: &str, pairs: &mut Vec<String>) {
+    for (name, value) in request.as_object().expect("a message") {
+        let name = format!("{prefix}{name}");
+        match value {
+            Value::Object(_) => query(value, &format!("{name}."), pairs),
+            Value::Array(values) => {
+                pairs.extend(values.iter().map(|value| format!("{name}={}", escaped(&text(value)))));
+            }
+            value => pairs.push(format!("{name}={}", escaped(&text(value)))),
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_body_that_is_accepted_says_the_same_when_it_is_written_anew(body in json()) {
+        let zoo = Fake::zoo();
+        let send = |body: String| now(zoo.send(Method::POST, "/zoo/animals", &[("content-type", "application/json")], body));
+        if send(body).status.is_success() {
+            let asked = zoo.request();
+            send(asked.to_string()).ok();
+            prop_assert_eq!(zoo.request(), asked);
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_accepted_says_the_same_when_it_is_written_anew(
+        pairs in proptest::collection::vec(
+            prop_oneof![
+                ("(name|nickNames|nick_names|genome|place.cage)", segment()),
+                ("(limit|afterSteps|cells|place.level|weight)", "[0-9]{1,6}"),
+                ("(diets)", "(GRASS|MEAT|[0-9])"),
+                ("(tame)", "(true|false)"),
+            ],
+            0..5,
+        ),
+    ) {
+        let zoo = Fake::zoo();
+        let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let Ok(path) = format!("/zoo/k/animals?{}", pairs.join("&")).parse::<http::Uri>() else { return Ok(()) };
+        if now(zoo.get(&path.to_string())).status.is_success() {
+            let mut asked = zoo.request();
+            asked.as_object_mut().unwrap().remove("keeper");
+            let mut pairs = vec![];
+            query(&asked, "", &mut pairs);
+            now(zoo.get(&format!("/zoo/k/animals?{}", pairs.join("&")))).ok();
+            asked["keeper"] = "k".into();
+            prop_assert_eq!(zoo.request(), asked);
+        }
+    }
+
+    #[test]
+    fn any_text_can_stand_in_a_path_and_names_nothing_else(id in "\\PC{1,12}|\\.{1,2}|me|a/b|a%2Fb|\\x00|[\\x00-\\x1f]{1,3}") {
+        let zoo = Fake::zoo();
+        now(zoo.get(&format!("/zoo/beasts/{}", escaped(&id)))).ok();
+        prop_assert_eq!(zoo.request(), serde_json::json!({ "id": id }));
+    }
+
+    #[test]
+    fn a_token_among_subprotocols_is_passed_on_as_it_is_and_no_other_text_is(protocols in "[ -~]{0,24}|nova\\.bearer\\.[ -~]{0,24}") {
+        let zoo = Fake::zoo();
+        let mut request = Request::get(crate::herd::EVENTS).body(Body::empty()).unwrap();
+        for (name, value) in [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+            ("sec-websocket-protocol", &protocols),
+        ] {
+            request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        let upgrade = hyper::upgrade::on(&mut request);
+        request.extensions_mut().insert(upgrade);
+        now(zoo.call(request));
+        let token = protocols.split(',').find_map(|protocol| protocol.trim().strip_prefix("nova.bearer."));
+        let expected = token.map(|token| format!("Bearer {token}"));
+        for seen in zoo.seen() {
+            let passed = seen.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+            prop_assert_eq!(&passed, &expected);
         }
     }
 }

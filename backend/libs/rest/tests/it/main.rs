@@ -11,6 +11,7 @@ mod encodings;
 mod fake;
 mod herd;
 mod hostile;
+mod lines;
 mod problems;
 mod real;
 mod sse;

@@ -116,6 +116,25 @@ async fn who_asks_in_grpc_for_what_is_not_there_is_told_in_grpc() {
     }
 }
 
+/// Found by fuzzing: whatever began with `application/grpc` was repeated as the answer's content type.
+#[tokio::test]
+async fn where_there_is_no_rpc_none_of_the_callers_words_become_the_content_type() {
+    let nova = Fake::nova();
+    for kind in
+        ["application/grpcx", "application/grpc+<script>", "application/grpc-web2", "text/html;application/grpc"]
+    {
+        nova.send(Method::POST, "/nowhere/At", &[("content-type", kind)], "").await.problem(404, "ROUTE_NOT_FOUND");
+    }
+    for (kind, told) in [
+        ("application/grpc; charset=<b>", "application/grpc"),
+        ("Application/gRPC-Web+proto", "application/grpc-web+proto"),
+    ] {
+        let answer = nova.send(Method::POST, "/nowhere/At", &[("content-type", kind)], "").await;
+        assert_eq!((answer.header("content-type"), answer.header("grpc-status")), (told, "12"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+}
+
 #[tokio::test]
 async fn a_head_request_is_a_get_without_a_body() {
     let nova = Fake::nova();

@@ -1,8 +1,9 @@
 //! What events show: the messages, members and conversations that they point to, as these are now.
 
 use ids::UserId;
-use sqlx::PgConnection;
+use pg::Pool;
 
+use super::super::vault::{self, Vault};
 use crate::model::{Change, Cursor, Event, EventKind, LoggedEvent};
 use crate::storage::{conversations, members, messages};
 
@@ -14,17 +15,19 @@ pub struct Filled {
     pub superseded: bool,
 }
 
-/// Fills in what events show, in at most three statements; what is gone is left out. For a reader, messages are only those
+/// Fills in what events show, in at most three statements and one for keys; what is gone is left out. For a reader, messages are only those
 /// of conversations that they are a member of now.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn fill(
-    conn: &mut PgConnection,
+    pg: &Pool,
+    vault: &Vault,
     log: i32,
     logged: &[&LoggedEvent],
     reader: Option<UserId>,
-) -> Result<Vec<Option<Filled>>, pg::Error> {
+) -> Result<Vec<Option<Filled>>, vault::Error> {
+    let conn = &mut *pg.conn().await?;
     let place = |e: &LoggedEvent| e.sequence.filter(|_| e.kind.is_of_message()).map(|seq| (e.at.conversation, seq));
     let is_member = |kind| matches!(kind, EventKind::MemberAdded | EventKind::MemberRoleChanged);
     let member = |e: &LoggedEvent| e.subject.filter(|_| is_member(e.kind)).map(|user| (e.at.conversation, user));
@@ -69,7 +72,10 @@ pub async fn fill(
         let cursor = Cursor { log, at: e.at };
         Some(Filled { event: Event { cursor, created_at: e.created_at, actor: e.actor, change }, superseded })
     };
-    Ok(logged.iter().map(|e| fill(e)).collect())
+    let mut filled: Vec<_> = logged.iter().map(|e| fill(e)).collect();
+    let messages = filled.iter_mut().flatten().filter_map(|filled| filled.event.change.message_mut());
+    vault.open(messages.collect()).await?;
+    Ok(filled)
 }
 
 fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {

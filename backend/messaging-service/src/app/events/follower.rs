@@ -11,6 +11,7 @@ use pg::Pool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::super::vault::{self, Vault};
 use super::audience::Audience;
 use super::contents::{Filled, fill};
 use super::hub::{Delivery, Hub, Reached, Typing};
@@ -33,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Follower {
     hub: Arc<Hub>,
     pg: Pool,
+    vault: Arc<Vault>,
     typing: mpsc::Receiver<Typing>,
     poll: Duration,
     audience: Audience,
@@ -52,8 +54,8 @@ enum Found {
 
 impl Follower {
     /// A follower; `poll` is how often it looks without being woken.
-    pub fn new(hub: Arc<Hub>, pg: Pool, typing: mpsc::Receiver<Typing>, poll: Duration) -> Self {
-        Self { hub, pg, typing, poll, audience: Audience::default(), held: None }
+    pub fn new(hub: Arc<Hub>, pg: Pool, vault: Arc<Vault>, typing: mpsc::Receiver<Typing>, poll: Duration) -> Self {
+        Self { hub, pg, vault, typing, poll, audience: Audience::default(), held: None }
     }
 
     /// Follows for ever.
@@ -92,7 +94,7 @@ impl Follower {
                 }
                 failed => {
                     if !std::mem::replace(&mut failing, true) {
-                        let error = failed.ok().and_then(Result::err).unwrap_or(pg::Error::StatementTimeout);
+                        let error = failed.ok().and_then(Result::err).unwrap_or(pg::Error::StatementTimeout.into());
                         tracing::warn!("events can't be read right now: {error}");
                     }
                     // Whatever of the step was taken in is read again.
@@ -131,7 +133,7 @@ impl Follower {
     }
 
     /// Reads and hands out the next piece of the log.
-    async fn step(&mut self, reached: Option<Reached>) -> Result<(Reached, Found), pg::Error> {
+    async fn step(&mut self, reached: Option<Reached>) -> Result<(Reached, Found), vault::Error> {
         let mut conn = self.pg.conn().await?;
         let stuck = self.held.is_some_and(|(_, since)| since.elapsed() >= STUCK_AFTER);
         let horizon = if stuck { Some(event_log::horizon_here(&mut conn).await?) } else { None };
@@ -166,7 +168,7 @@ impl Follower {
         Ok((Reached { log, at }, found))
     }
 
-    async fn hand_out(&mut self, log: i32, events: &[LoggedEvent]) -> Result<(), pg::Error> {
+    async fn hand_out(&mut self, log: i32, events: &[LoggedEvent]) -> Result<(), vault::Error> {
         self.audience.make_room();
         let first = events.first().map_or(0, |event| event.at.order);
         self.meet(events.iter().map(|event| event.at.conversation), first).await?;
@@ -179,9 +181,7 @@ impl Follower {
             return Ok(());
         }
         let wanted: Vec<&LoggedEvent> = told.iter().map(|(event, _)| *event).collect();
-        let mut conn = self.pg.conn().await?;
-        let filled = fill(&mut conn, log, &wanted, None).await?;
-        drop(conn);
+        let filled = fill(&self.pg, &self.vault, log, &wanted, None).await?;
         self.check_superseded(&filled).await?;
         for (filled, (logged, users)) in filled.into_iter().zip(told) {
             let Some(Filled { event, superseded }) = filled else {

@@ -24,8 +24,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::App;
 use super::contacts::Refusal;
+use super::vault::Vault;
+use super::{App, vault};
 use crate::metrics::Metrics;
 use crate::model::{Cursor, Event};
 use crate::storage::conversations::Facts;
@@ -96,6 +97,9 @@ pub enum Error {
     /// The caller.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Contents can't be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
     /// The database.
     #[error(transparent)]
     Pg(#[from] pg::Error),
@@ -115,6 +119,7 @@ impl Classify for Error {
             Self::Stopping => Class::unavailable(),
             Self::Refused(refusal) => refusal.class(),
             Self::Denied(denied) => denied.class(),
+            Self::Vault(error) => error.class(),
             Self::Pg(error) => error.class(),
         }
     }
@@ -152,14 +157,21 @@ impl Events {
     /// The streams, and the follower that has to be run for them.
     pub fn new(
         pg: &Pool,
+        vault: &Arc<Vault>,
         terms: Terms,
         broadcast: Broadcast,
         started_at: DateTime<Utc>,
         metrics: &Arc<Metrics>,
     ) -> (Self, Follower) {
         let (hub, typing) = Hub::new(Arc::clone(metrics));
-        let follower = Follower::new(Arc::clone(&hub), pg.clone(), typing, terms.poll);
-        let streams = Arc::new(Streams { hub, pg: pg.clone(), readers: Semaphore::new(READERS), terms });
+        let follower = Follower::new(Arc::clone(&hub), pg.clone(), Arc::clone(vault), typing, terms.poll);
+        let streams = Arc::new(Streams {
+            hub,
+            pg: pg.clone(),
+            vault: Arc::clone(vault),
+            readers: Semaphore::new(READERS),
+            terms,
+        });
         let recent_typing =
             moka::sync::Cache::builder().max_capacity(REMEMBERED_TYPING).time_to_live(TYPING_EVERY).build();
         (Self { streams, broadcast, recent_typing, started_at }, follower)

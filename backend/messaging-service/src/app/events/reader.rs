@@ -8,6 +8,7 @@ use pg::Pool;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::super::vault::Vault;
 use super::contents::fill;
 use super::hub::{Delivery, Hub, Reached, Seat};
 use super::{Error, Told, take_seat};
@@ -21,6 +22,7 @@ const STRETCH: i64 = 50;
 pub struct Streams {
     pub hub: Arc<Hub>,
     pub pg: Pool,
+    pub vault: Arc<Vault>,
     /// How many read from the log at once; the others wait, so that they do not take all connections.
     pub readers: Semaphore,
     pub terms: Terms,
@@ -124,11 +126,9 @@ impl Reader {
             let OwnPiece { events, log, .. } = self.read(STRETCH).await?;
             let is_last = (events.len() as i64) < STRETCH;
             let last = events.last().map(|event| event.at);
-            let filled = {
-                let mut conn = self.streams.pg.conn().await.map_err(Error::from)?;
-                let logged: Vec<_> = events.iter().collect();
-                fill(&mut conn, log, &logged, Some(self.user)).await.map_err(Error::from)?
-            };
+            let logged: Vec<_> = events.iter().collect();
+            let Streams { pg, vault, .. } = &*self.streams;
+            let filled = fill(pg, vault, log, &logged, Some(self.user)).await.map_err(Error::from)?;
             for event in filled.into_iter().flatten() {
                 self.tell_event(Arc::new(event.event)).await?;
             }

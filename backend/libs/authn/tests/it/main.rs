@@ -1,0 +1,3 @@
+//! Access tokens as strangers make them up. One binary, one file a subject.
+
+mod forgeries;
