@@ -61,6 +61,9 @@ const PATHS: &[(&str, &str, &str, &str)] = &[
     ("MessagingService", "AddMembers", "post", "/api/v1/conversations/{conversation_id}/members"),
     ("MessagingService", "RemoveMember", "delete", "/api/v1/conversations/{conversation_id}/members/{user_id}"),
     ("MessagingService", "UpdateMemberRole", "patch", "/api/v1/conversations/{conversation_id}/members/{user_id}"),
+    ("MessagingService", "StreamEvents", "get", "/api/v1/events"),
+    ("MessagingService", "SendTyping", "post", "/api/v1/conversations/{conversation_id}/typing"),
+    ("MessagingService", "GetStreamStats", "get", "/api/v1/admin/streams"),
 ];
 
 /// The `google.api.http` rules of a method as (verb, path), the additional ones too, and its body.

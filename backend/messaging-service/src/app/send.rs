@@ -12,6 +12,7 @@ use super::lanes::{self, Sent};
 use super::{App, acting, vault};
 use crate::model::{ClientId, Content, Message};
 use crate::storage::conversations::Facts;
+use crate::storage::members::{self, Standing};
 use crate::storage::messages;
 use crate::storage::send::NewMessage;
 
@@ -94,6 +95,14 @@ impl App {
             Facts::Group => None,
             Facts::Direct(pair) => Some(pair.other(sender).ok_or(Error::ConversationNotFound(conversation))?),
         };
+        if !self.vault.knows(sender, conversation) {
+            // No stranger makes a key, or learns by the time that it takes that there is such a conversation.
+            let mut conn = self.pg.conn().await?;
+            let standing = members::standing_of(&mut conn, conversation, sender).await?;
+            let Some(Standing::Present(_)) = standing else {
+                return Err(Error::ConversationNotFound(conversation));
+            };
+        }
         let key = self.vault.key_for(sender, conversation).await?;
         let client_id = cmd.client_id.map(|client_id| {
             let hash = cmd.content.hash(key.fingerprint(), conversation, sender, &client_id);

@@ -100,6 +100,11 @@ impl Vault {
         }
     }
 
+    /// Whether the author's key is at hand, which only somebody who was a member a minute ago has made so.
+    pub fn knows(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.known.contains_key(&(user, conversation))
+    }
+
     /// A text as it is written.
     ///
     /// # Errors
