@@ -58,6 +58,23 @@ test("a lock-out is shown", async () => {
   assert.deepEqual(page.said, []);
 });
 
+test("the audit log of an account is found from its page, and by kind", async () => {
+  const ann = await person("Ann");
+  await call("POST", "/api/v1/auth/login", { identifier: ann.username, password: "wrong password" }).catch(
+    () => undefined,
+  );
+  const page = await open(browser, { as: admin, path: `/admin#/person/${ann.username}` });
+  await page.getByRole("link", { name: "What the audit log has on this account" }).click();
+  await page.getByRole("listitem").filter({ hasText: "Registration" }).waitFor();
+  await page.getByRole("listitem").filter({ hasText: /Log-in\s*INVALID_CREDENTIALS/ }).waitFor();
+  await page.getByRole("combobox", { name: "Kind of event" }).selectOption("Registration");
+  await page.getByRole("listitem").filter({ hasText: "INVALID_CREDENTIALS" }).waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "All accounts" }).click();
+  await page.getByRole("combobox", { name: "Kind of event" }).selectOption("Read by an administrator");
+  await page.getByRole("listitem").filter({ hasText: "rpc: ListUsers" }).first().waitFor();
+  assert.deepEqual(page.said, []);
+});
+
 test("the health of services and the state of streams are shown", async () => {
   const listener = await open(browser, { as: await person("Ann") });
   await listener.getByText("No conversations yet.").waitFor();

@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import type { AuditEvent, AuditEventKind } from "@nova/client";
 import { to } from "../route";
 import { nova } from "../session";
-import { Choice } from "../ui/form";
 import { Page } from "../ui/page";
 import { PageEnd, usePages } from "../ui/pages";
 import { Time } from "../ui/time";
@@ -49,7 +48,13 @@ export function Audit({ subject }: { subject: string }) {
   );
   return (
     <Page title="Audit log" aside={subject && <a href={to("audit")}>All accounts</a>}>
-      <Choice label="Kind" value={kind} choices={CHOICES} onChange={setKind} />
+      <select aria-label="Kind of event" value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
+        {CHOICES.map(([value, text]) => (
+          <option key={value} value={value} selected={value === kind}>
+            {text}
+          </option>
+        ))}
+      </select>
       <ul class="rows">
         {pages.items.map((event) => (
           <Row key={event.id} event={event} />

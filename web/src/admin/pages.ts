@@ -1,6 +1,7 @@
 // The pages of the administration. Another one is a file of its own and a line here.
 import type { FunctionComponent } from "preact";
 import type { IconName } from "../ui/icon";
+import { Audit } from "./audit";
 import { Health } from "./health";
 import { People } from "./people";
 import { Person } from "./person";
@@ -22,6 +23,7 @@ export interface AdminPage {
 export const PAGES: readonly AdminPage[] = [
   { path: "people", label: "People", icon: "people", View: People },
   { path: "person", under: "people", View: Person },
+  { path: "audit", label: "Audit log", icon: "shield", View: Audit },
   { path: "health", label: "Health", icon: "pulse", View: Health },
   { path: "streams", label: "Streams", icon: "stream", View: Streams },
 ];

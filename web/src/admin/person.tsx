@@ -89,6 +89,12 @@ function Facts({ user }: { user: User }) {
               {user.failedLoginAttempts}
             </dd>
           </div>
+          <div>
+            <dt>History</dt>
+            <dd>
+              <a href={to("audit", user.id)}>What the audit log has on this account</a>
+            </dd>
+          </div>
         </dl>
       </div>
     </header>
