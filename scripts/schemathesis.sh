@@ -37,7 +37,7 @@ curl --silent --fail "$address/openapi.json" -o "$data/openapi.json"
 "$validator" "$data/openapi.json"
 
 # The calls that would end the session of the token, and with it the test of all others, are tested elsewhere; so are the
-# streams, which have no end that could be waited for.
+# streams, which have no end that could be waited for, or events that OpenAPI 3.1 has no schema for.
 report=$PWD/target/schemathesis
 mkdir -p "$report"
 (
@@ -48,5 +48,6 @@ mkdir -p "$report"
         --exclude-operation-id AuthService_Logout --exclude-operation-id AuthService_RevokeSession \
         --exclude-operation-id AuthService_RevokeAllSessions --exclude-operation-id AuthService_DeleteAccount \
         --exclude-operation-id AuthService_ChangePassword \
-        --exclude-operation-id MessagingService_StreamEvents --exclude-operation-id MessagingService_StreamEvents_2
+        --exclude-operation-id MessagingService_StreamEvents --exclude-operation-id MessagingService_StreamEvents_2 \
+        --exclude-operation-id AuthService_ExportAccount
 )

@@ -1,4 +1,5 @@
 // What the tests share: a browser, people, and pages that watch what the console says.
+import { randomBytes } from "node:crypto";
 import net from "node:net";
 import { chromium } from "playwright-core";
 
@@ -72,7 +73,8 @@ export async function wire() {
 }
 
 let count = 0;
-const run = Date.now().toString(36);
+// Test files run beside each other, and may start in the same millisecond.
+const run = randomBytes(5).toString("hex");
 
 export const PASSWORD = "correct horse battery";
 

@@ -155,6 +155,9 @@ test("what administrators see fits both widths", async () => {
       .waitFor();
     assert.equal(await overflow(page), 0);
     if (width === 1280) await picture(page, "admin-person-1280");
+    await page.getByRole("link", { name: "Audit log", exact: true }).click();
+    await page.getByText("by somebody not logged in").or(page.getByText("rpc: ListUsers")).first().waitFor();
+    assert.equal(await overflow(page), 0);
     await page.getByRole("link", { name: "Streams" }).click();
     await page.locator(".tile", { hasText: "Open streams" }).waitFor();
     assert.equal(await overflow(page), 0);
