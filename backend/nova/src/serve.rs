@@ -94,7 +94,7 @@ fn announce(nova: &Nova) {
     let door = reachable(nova.front_door);
     println!("\nNova is ready.\n");
     println!(
-        "  everything         {}://{door}   (REST, gRPC, gRPC-Web; in a browser a start page, /explorer)",
+        "  everything         {}://{door}   (REST, gRPC, gRPC-Web; in a browser a page to talk, /admin, /explorer)",
         nova.scheme
     );
     for service in &nova.services {

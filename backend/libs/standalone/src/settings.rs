@@ -109,7 +109,7 @@ impl Secrets for Filler<'_> {
     fn get(&mut self, key: &str, name: SecretName) -> Secret {
         if !self.local {
             let what = match name {
-                SecretName::MasterKey => "32 bytes in base64; keep it with your backups",
+                SecretName::MasterKey => "32 bytes in base64; keep it in another place than your backups",
                 SecretName::ServiceSecret => "what Nova's services know each other by, the same in each of them",
             };
             let file = self.data.secret_path(name);
