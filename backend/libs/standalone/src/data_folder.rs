@@ -80,7 +80,10 @@ impl DataFolder {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                     return Err(error).context("a new secret can't be put into place");
                 }
-                Ok(()) => tracing::info!("made a new secret in {}: keep a copy in another place than your backups", path.display()),
+                Ok(()) => tracing::info!(
+                    "made a new secret in {}: keep a copy in another place than your backups",
+                    path.display()
+                ),
                 Err(_) => {}
             }
             fs::remove_file(&aside)?;
