@@ -12,6 +12,7 @@ mod own;
 mod people;
 mod relay;
 pub mod scenario;
+mod service_name;
 mod world;
 
 pub use grpc_helpers::{GrpcConfig, GrpcTestError, Outcome, Refusal};
@@ -19,5 +20,6 @@ pub use own::SERVICE_SECRET;
 pub use people::{Person, all_pages};
 pub use relay::Link;
 pub use scenario::IntegrationTestScenario;
+pub use service_name::ServiceName;
 pub use testkit::Dice;
-pub use world::{ServiceName, World};
+pub use world::World;

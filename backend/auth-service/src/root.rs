@@ -3,6 +3,8 @@
 use sealing::{MasterKey, MasterKeys, RootKey, RootKeyError};
 use sqlx::PgConnection;
 
+use crate::storage::signing_keys;
+
 /// What the root key is bound to.
 pub const DATABASE: &str = "nova_auth";
 
@@ -12,10 +14,7 @@ pub const DATABASE: &str = "nova_auth";
 /// # Errors
 /// [`RootKeyError`].
 pub async fn root_key(conn: &mut PgConnection, masters: &MasterKeys) -> Result<MasterKey, RootKeyError> {
-    let sealed_before: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM signing_keys) OR EXISTS (SELECT FROM totp)")
-            .fetch_one(&mut *conn)
-            .await?;
+    let sealed_before = signing_keys::anything_is_sealed(conn).await?;
     let first = sealed_before.then(|| masters.current().clone());
     Ok(RootKey::open(conn, masters, DATABASE, first.as_ref()).await?.into_key())
 }

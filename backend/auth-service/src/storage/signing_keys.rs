@@ -66,3 +66,8 @@ pub async fn insert_key(conn: &mut PgConnection, key: &StoredKey, now: DateTime<
     .await?;
     Ok(())
 }
+
+/// Whether this database holds anything that is sealed: signing keys, or secrets of one-time passwords.
+pub async fn anything_is_sealed(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM signing_keys) OR EXISTS (SELECT FROM totp)").fetch_one(conn).await
+}
