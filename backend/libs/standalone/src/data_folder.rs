@@ -122,7 +122,8 @@ impl DataFolder {
     /// If the files can't be moved.
     pub fn adopt_next_master_key(&self, now: DateTime<Utc>) -> anyhow::Result<PathBuf> {
         let present = self.secret_path(SecretName::MasterKey);
-        let kept = present.with_file_name(format!("master.key.until-{}", now.format("%Y%m%dT%H%M%SZ")));
+        // To the microsecond: a second rotation within one second keeps a key of its own, and overwrites none.
+        let kept = present.with_file_name(format!("master.key.until-{}", now.format("%Y%m%dT%H%M%S%.6fZ")));
         // A link first: at no moment is there no master key.
         fs::hard_link(&present, &kept).with_context(|| self.advice("can't be written"))?;
         fs::rename(self.next_master_key_path(), &present).with_context(|| self.advice("can't be written"))?;
@@ -153,6 +154,7 @@ fn file_name(name: SecretName) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -174,6 +176,13 @@ mod tests {
         assert_eq!(fs::read_to_string(kept).expect("kept"), first.expose());
         assert_eq!(folder.secret(SecretName::MasterKey).expect("read").expose(), next.expose());
         assert!(folder.next_master_key().expect("read").is_none());
+
+        // Another rotation within the same second.
+        let last = folder.make_next_master_key().expect("made");
+        let soon = DateTime::UNIX_EPOCH + TimeDelta::microseconds(1);
+        let kept = folder.adopt_next_master_key(soon).expect("adopted");
+        assert_eq!(fs::read_to_string(kept).expect("kept"), next.expose());
+        assert_eq!(folder.secret(SecretName::MasterKey).expect("read").expose(), last.expose());
         fs::remove_dir_all(path).expect("removed");
     }
 }
