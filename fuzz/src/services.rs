@@ -203,7 +203,7 @@ fn messaging(clock: &Clock) -> Routes {
         config.pages(),
         contacts,
         config.send.shape(),
-        RootKey::from_key(master()),
+        Arc::new(Vault::new(RootKey::from_key(master()), nowhere(), nowhere(), clock.clone())),
         config.streams.terms(),
         Broadcast::off(),
     );

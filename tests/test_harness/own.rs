@@ -23,6 +23,8 @@ pub const SERVICE_SECRET: &str = "a secret of the test harness";
 pub(crate) struct OwnServices {
     /// One for each service.
     pub databases: [TestDatabase; 3],
+    /// Of people's keys.
+    keys: TestDatabase,
     relays: [Relay; 3],
     addresses: watch::Sender<[SocketAddr; 3]>,
     running: Mutex<Vec<Process>>,
@@ -85,10 +87,11 @@ impl OwnServices {
             TestDatabase::new(&user_service::MIGRATOR).await,
             TestDatabase::new(&messaging_service::MIGRATOR).await,
         ];
+        let keys = TestDatabase::new(&messaging_service::KEYS_MIGRATOR).await;
         let relays = [Relay::start().await?, Relay::start().await?, Relay::start().await?];
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = watch::Sender::new([nowhere; 3]);
-        let own = Arc::new(Self { databases, relays, addresses, running: Mutex::default(), terms });
+        let own = Arc::new(Self { databases, keys, relays, addresses, running: Mutex::default(), terms });
         own.start_all().await?;
         Ok(own)
     }
@@ -180,7 +183,8 @@ impl OwnServices {
                 user_service::start(config, life.clone(), Wiring::default()).await?
             }
             ServiceName::Messaging => {
-                let mut config = messaging_service::Config { listen, database, ..messaging_service::Config::default() };
+                let mut config = messaging_service::Config { listen, database, ..Default::default() };
+                config.keys = self.keys.section();
                 (config.peers.auth_url, config.peers.user_url) = (auth, user);
                 (config.peers.auth_name, config.peers.user_name, config.peers.tls) = (auth_name, user_name, peers_tls);
                 config.rate_limits.enabled = false;

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use messaging_service::{Config, MIGRATOR, start};
+use messaging_service::{Config, KEYS_MIGRATOR, MIGRATOR, start};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    standalone::run_service::<Config, _>(&MIGRATOR, start)
+    standalone::run_service::<Config, _>(&[&MIGRATOR, &KEYS_MIGRATOR], start)
 }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::app::contact_view::ContactView;
 use crate::app::contacts::Contacts;
 use crate::app::events::Expiry;
+use crate::app::vault::Vault;
 use crate::grpc::{self, Messaging};
 use crate::storage::events;
 use crate::{Config, DOMAIN, NAME};
@@ -22,11 +23,17 @@ use crate::{Config, DOMAIN, NAME};
 /// What the replicas tell each other of in Redis.
 const TOPIC: &str = "nova:messaging:events";
 
-/// What the root key of the database is bound to.
+/// Its database, and what the root key is bound to.
 pub const DATABASE: &str = "nova_messaging";
+
+/// The database of people's keys.
+pub const KEYS_DATABASE: &str = "nova_keys";
 
 /// The schema.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// The schema of the database of people's keys.
+pub static KEYS_MIGRATOR: Migrator = sqlx::migrate!("./migrations-keys");
 
 /// Starts the service.
 ///
@@ -50,9 +57,16 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         ..database
     })?;
 
+    let keys = PoolConfig { plans_by_index: true, ..config.keys.pool_config(&format!("{NAME}-keys")) };
+    let keys_pool = chassis::open_database(keys, config.keys.migrate, &KEYS_MIGRATOR).await?;
     let masters = config.master_keys().context("messaging.master_key")?;
     let root =
         RootKey::open(&mut *pool.conn().await?, &masters, DATABASE, None).await.context("messaging.master_key")?;
+    let vault = Arc::new(Vault::new(root, pool.clone(), keys_pool.clone(), life.clock()));
+    let moved = vault.move_keys().await.context("keys of an earlier release can't be moved")?;
+    if moved > 0 {
+        tracing::info!("{moved} people's keys were moved into the database of keys");
+    }
     if events::adjust_clock(&mut *pool.conn().await?).await? {
         tracing::warn!("the database was restored from a dump: events go on after those that it holds");
     }
@@ -72,9 +86,18 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         url => Broadcast::new(url, TOPIC).map(|(broadcast, worker)| (broadcast, Some(worker)))?,
     };
     let terms = config.streams.terms();
-    let (app, workers) =
-        App::new(pool.clone(), lanes_pool, life.clock(), limits, pages, contacts, shape, root, terms, broadcast);
-    let vault = workers.vault;
+    let (app, workers) = App::new(
+        pool.clone(),
+        lanes_pool,
+        life.clock(),
+        limits,
+        pages,
+        contacts,
+        shape,
+        Arc::clone(&vault),
+        terms,
+        broadcast,
+    );
     life.spawn_once("sealing", async move { vault.seal_the_old().await });
     life.spawn_droppable("event-follower", workers.follower.run());
     life.spawn_droppable("event-expiry", Expiry::new(pool.clone(), life.clock(), config.streams.retention()).run());
@@ -99,7 +122,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         limiter,
         grpc: Routes::new(Messaging::service(app, config.listen.max_request_bytes)),
         http: axum::Router::new(),
-        ready_after: chassis::both_answer(pool, verifier),
+        ready_after: chassis::all_answer([pool, keys_pool], verifier),
         record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await

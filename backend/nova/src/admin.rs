@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use auth_service::admin as auth;
 use auth_service::model::{Email, NewPassword, Role, Username};
-use chassis::config::ServiceConfig;
 use clap::Subcommand;
 use clock::Clock;
 use pg::{Conn, Pool, PoolConfig};
@@ -76,7 +75,7 @@ pub async fn run(mut config: Config, command: Command) -> anyhow::Result<()> {
 
 async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
     let now = Clock::system().now();
-    let database = config.auth.database_mut().pool_config("nova-admin");
+    let database = config.auth.database.pool_config("nova-admin");
     must_be_up_to_date(&database, &auth_service::MIGRATOR).await?;
     let mut conn = Pool::new(database)?.conn().await?;
     let master = || config.auth.master_keys().context("auth.master_key");
@@ -106,7 +105,7 @@ async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
             println!("new tokens are signed with key {kid} in {} s", auth::PUBLISHED_AHEAD.as_secs());
         }
         Command::RotateMasterKey { new_key_file } => {
-            let messaging = config.messaging.database_mut().pool_config("nova-admin");
+            let messaging = config.messaging.database.pool_config("nova-admin");
             must_be_up_to_date(&messaging, &messaging_service::MIGRATOR).await?;
             master_key::rotate(&mut config, new_key_file.as_deref(), now).await?;
         }
@@ -135,7 +134,7 @@ fn role(name: &str) -> anyhow::Result<Role> {
 }
 
 async fn reconcile(config: &mut Config, check: bool) -> anyhow::Result<()> {
-    let user = config.user.database_mut().pool_config("nova-admin");
+    let user = config.user.database.pool_config("nova-admin");
     must_be_up_to_date(&user, &user_service::MIGRATOR).await?;
     let follows = user_service::admin::reconcile(&Pool::new(user)?, !check).await?;
     println!(
@@ -144,7 +143,7 @@ async fn reconcile(config: &mut Config, check: bool) -> anyhow::Result<()> {
         follows.drifts.len(),
         follows.repaired
     );
-    let messaging = config.messaging.database_mut().pool_config("nova-admin");
+    let messaging = config.messaging.database.pool_config("nova-admin");
     must_be_up_to_date(&messaging, &messaging_service::MIGRATOR).await?;
     let conversations = messaging_service::admin::reconcile(&Pool::new(messaging)?, !check).await?;
     println!("conversations: {conversations}");
@@ -162,19 +161,14 @@ async fn must_be_up_to_date(database: &PoolConfig, migrator: &Migrator) -> anyho
     }
 }
 
-/// Applies what is pending in all three databases.
+/// Applies what is pending in all databases.
 ///
 /// # Errors
 /// If a database can't be reached or a migration fails.
 pub async fn migrate(mut config: Config) -> anyhow::Result<()> {
     let managed = config.open_databases().await?;
-    let parts = [
-        ("nova_auth", config.auth.database_mut().pool_config("nova-migrate"), &auth_service::MIGRATOR),
-        ("nova_user", config.user.database_mut().pool_config("nova-migrate"), &user_service::MIGRATOR),
-        ("nova_messaging", config.messaging.database_mut().pool_config("nova-migrate"), &messaging_service::MIGRATOR),
-    ];
     let mut migrated = Ok(());
-    for (name, pool, migrator) in parts {
+    for (name, pool, migrator) in config.schemas("nova-migrate") {
         let pending = pg::pending(&pool, migrator).await;
         let applied = pg::migrate(&pool, migrator).await.with_context(|| format!("{name} can't be migrated"));
         match applied {

@@ -3,10 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use chassis::config::{Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate};
+use chassis::config::{Database, Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate};
+use pg::PoolConfig;
 use rpc::{Dial, Peer};
 use serde::{Deserialize, Serialize};
-use standalone::{DATABASES, DataFolder, Options, Postgres, Settings, Use, database_on_server};
+use sqlx::migrate::Migrator;
+use standalone::{DataFolder, Options, Postgres, Settings, Use, open_databases};
 use tonic::transport::Channel;
 
 /// `[front_door]`: one port for everything.
@@ -144,33 +146,33 @@ impl Config {
         Ok(toml::to_string(&root)?)
     }
 
-    /// Makes sure that each service has a database: those that are configured, or those of a PostgreSQL of Nova's own,
-    /// which is returned and must be stopped at the end.
-    ///
-    /// `DATABASE_URL` names a server for all three: each service takes its own database on it.
+    /// The services' databases, by their names.
+    pub fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
+        let mut databases = self.auth.databases_mut();
+        databases.extend(self.user.databases_mut());
+        databases.extend(self.messaging.databases_mut());
+        databases
+    }
+
+    /// How to connect to each database for a tool called `tool`, and what its schema comes from.
+    pub fn schemas(&mut self, tool: &str) -> Vec<(&'static str, PoolConfig, &'static Migrator)> {
+        let migrators = [
+            &auth_service::MIGRATOR,
+            &user_service::MIGRATOR,
+            &messaging_service::MIGRATOR,
+            &messaging_service::KEYS_MIGRATOR,
+        ];
+        let databases = self.databases_mut().into_iter().zip(migrators);
+        databases.map(|((name, database), migrator)| (name, database.pool_config(tool), migrator)).collect()
+    }
+
+    /// Makes sure that each service has its databases: those that are configured, or those on the server that `DATABASE_URL` names,
+    /// or those of a PostgreSQL of Nova's own, which is returned and must be stopped at the end.
     ///
     /// # Errors
     /// With a sentence that says what to do.
     pub async fn open_databases(&mut self) -> anyhow::Result<Option<Postgres>> {
-        let [auth, user, messaging] = DATABASES;
-        let sections = [
-            (auth, self.auth.database_mut()),
-            (user, self.user.database_mut()),
-            (messaging, self.messaging.database_mut()),
-        ];
-        let mut managed = None;
-        for (name, section) in sections.into_iter().filter(|(_, section)| section.url.is_empty()) {
-            if let Some(server) = &self.server {
-                section.url = database_on_server(server.expose(), name).await?;
-            } else {
-                let postgres = match managed.take() {
-                    Some(postgres) => postgres,
-                    None => Postgres::open(&self.data).await?,
-                };
-                section.url = postgres.url(name).into();
-                managed = Some(postgres);
-            }
-        }
-        Ok(managed)
+        let (server, data) = (self.server.clone(), self.data.clone());
+        open_databases(self.databases_mut(), server.as_ref(), &data).await
     }
 }

@@ -8,8 +8,7 @@ use chassis::config::ServiceConfig;
 use clock::Clock;
 use pg::{Pool, PoolConfig};
 use sealing::MasterKey;
-use sqlx::migrate::Migrator;
-use standalone::{DATABASES, Options, Settings, Use};
+use standalone::{Options, Settings, Use};
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -183,12 +182,7 @@ fn certificate(report: &mut Report, key: &str, certificate: &tls::Certificate) {
 }
 
 async fn databases(report: &mut Report, config: &mut Config, running: bool) {
-    let parts: [(&str, PoolConfig, &Migrator); 3] = [
-        (DATABASES[0], config.auth.database_mut().pool_config("doctor"), &auth_service::MIGRATOR),
-        (DATABASES[1], config.user.database_mut().pool_config("doctor"), &user_service::MIGRATOR),
-        (DATABASES[2], config.messaging.database_mut().pool_config("doctor"), &messaging_service::MIGRATOR),
-    ];
-    for (name, pool, migrator) in parts {
+    for (name, pool, migrator) in config.schemas("doctor") {
         match pg::pending(&pool, migrator).await {
             Ok(0) => report.good(name, "answers and is up to date"),
             Ok(n) if running => report
@@ -201,7 +195,7 @@ async fn databases(report: &mut Report, config: &mut Config, running: bool) {
                 continue;
             }
         }
-        if name == DATABASES[0] {
+        if name == auth_service::root::DATABASE {
             clock_skew(report, pool).await;
         }
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use chassis::config::{SecretName, ServiceConfig};
+use chassis::config::SecretName;
 use chrono::{DateTime, Utc};
 use pg::Pool;
 use sealing::{MasterKey, MasterKeys, RootKey};
@@ -35,8 +35,8 @@ pub async fn rotate(config: &mut Config, file: Option<&Path>, now: DateTime<Utc>
     let auth = others(config.auth.master_keys().context("auth.master_key")?);
     let messaging = others(config.messaging.master_keys().context("messaging.master_key")?);
     let parts = [
-        (auth_service::root::DATABASE, config.auth.database_mut().pool_config("nova-admin"), auth),
-        (messaging_service::DATABASE, config.messaging.database_mut().pool_config("nova-admin"), messaging),
+        (auth_service::root::DATABASE, config.auth.database.pool_config("nova-admin"), auth),
+        (messaging_service::DATABASE, config.messaging.database.pool_config("nova-admin"), messaging),
     ];
     for (database, pool, keys) in parts {
         let mut conn = Pool::new(pool)?.conn().await?;

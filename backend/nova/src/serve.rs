@@ -24,7 +24,7 @@ pub async fn run(mut config: Config, no_migrate: bool) -> anyhow::Result<()> {
     if let Some(postgres) = &managed {
         postgres.watch(&life);
     }
-    for database in [config.auth.database_mut(), config.user.database_mut(), config.messaging.database_mut()] {
+    for (_, database) in config.databases_mut() {
         database.migrate &= !no_migrate;
     }
     if let Some(nova) = life.start(start(config, &life)).await {

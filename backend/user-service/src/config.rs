@@ -73,14 +73,13 @@ impl Validate for Config {
 
 impl ServiceConfig for Config {
     const SECTION: &'static str = "user";
-    const DATABASE: &'static str = "nova_user";
 
     fn listen(&self) -> &Listen {
         &self.listen
     }
 
-    fn database_mut(&mut self) -> &mut Database {
-        &mut self.database
+    fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
+        vec![("nova_user", &mut self.database)]
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {

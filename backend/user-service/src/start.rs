@@ -53,7 +53,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         limiter,
         grpc: Routes::new(grpc),
         http: axum::Router::new(),
-        ready_after: chassis::both_answer(pool.clone(), verifier),
+        ready_after: chassis::all_answer([pool.clone()], verifier),
         record_metrics: Arc::new(move || pool.record_metrics()),
     };
     service.start(&config.listen, &life).await

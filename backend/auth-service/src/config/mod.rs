@@ -131,14 +131,13 @@ impl Validate for Config {
 
 impl ServiceConfig for Config {
     const SECTION: &'static str = "auth";
-    const DATABASE: &'static str = "nova_auth";
 
     fn listen(&self) -> &Listen {
         &self.listen
     }
 
-    fn database_mut(&mut self) -> &mut Database {
-        &mut self.database
+    fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
+        vec![("nova_auth", &mut self.database)]
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {

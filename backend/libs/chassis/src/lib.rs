@@ -21,6 +21,6 @@ pub use guard::{Guard, GuardLayer};
 pub use health::Readiness;
 pub use lifecycle::{Lifecycle, exit_code};
 pub use listener::bind;
-pub use needs::{both_answer, open_database, verifier};
+pub use needs::{all_answer, open_database, verifier};
 pub use rates::limiter;
 pub use service::{ContactHook, Running, Service, Wiring, front_door};

@@ -71,11 +71,13 @@ pub fn verifier(wiring: &Wiring, tokens: &AcceptedTokens, auth: PeerChannel, lif
     verifier
 }
 
-/// Resolves when the database has answered and tokens can be checked.
-pub fn both_answer(pool: Pool, verifier: Arc<Verifier>) -> BoxFuture<'static, ()> {
+/// Resolves when each database has answered and tokens can be checked.
+pub fn all_answer<const N: usize>(pools: [Pool; N], verifier: Arc<Verifier>) -> BoxFuture<'static, ()> {
     async move {
-        while pool.ping().await.is_err() {
-            tokio::time::sleep(ASK_AGAIN).await;
+        for pool in pools {
+            while pool.ping().await.is_err() {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
         }
         verifier.ready().await;
     }

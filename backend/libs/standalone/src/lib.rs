@@ -8,7 +8,6 @@ mod server;
 mod settings;
 
 pub use data_folder::DataFolder;
-pub use postgres::{DATABASES, Postgres};
-pub use program::run_service;
-pub use server::database_on_server;
+pub use postgres::Postgres;
+pub use program::{open_databases, run_service};
 pub use settings::{Options, Settings, Use};

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::DataFolder;
 
 /// The services' databases.
-pub const DATABASES: [&str; 3] = ["nova_auth", "nova_user", "nova_messaging"];
+pub const DATABASES: [&str; 4] = ["nova_auth", "nova_user", "nova_messaging", "nova_keys"];
 
 /// How often a server of another program is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A PostgreSQL on the data folder.
 pub struct Postgres {
     options: pgboot::Options,
-    urls: [String; 3],
+    urls: [String; DATABASES.len()],
     /// The server, if this program started it; empty while another program runs it.
     own: Arc<Mutex<Option<pgboot::Postgres>>>,
     shared: bool,

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use chassis::config::ServiceConfig;
+use anyhow::Context;
+use chassis::config::{Database, Secret, ServiceConfig};
 use chassis::{Lifecycle, Running, Wiring};
 use clap::{Parser, Subcommand};
 use clock::Clock;
 use sqlx::migrate::Migrator;
 
-use crate::{Options, Postgres, Settings, Use, database_on_server};
+use crate::server::database_on_server;
+use crate::{DataFolder, Options, Postgres, Settings, Use};
 
 #[derive(Parser)]
 #[command(version)]
@@ -35,21 +37,21 @@ enum Command {
     Config,
 }
 
-/// Runs the program of the service whose configuration is `C`.
-pub fn run_service<C, Fut>(migrator: &'static Migrator, start: impl FnOnce(C, Lifecycle, Wiring) -> Fut) -> ExitCode
+/// Runs the program of the service whose configuration is `C`; `migrators` are of its databases, in their order.
+pub fn run_service<C, Fut>(migrators: &[&'static Migrator], start: impl FnOnce(C, Lifecycle, Wiring) -> Fut) -> ExitCode
 where
     C: ServiceConfig,
     Fut: Future<Output = anyhow::Result<Running>>,
 {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let run = || -> anyhow::Result<()> { runtime?.block_on(run(cli, migrator, start)) };
+    let run = || -> anyhow::Result<()> { runtime?.block_on(run(cli, migrators, start)) };
     chassis::exit_code(run())
 }
 
 async fn run<C, Fut>(
     cli: Cli,
-    migrator: &Migrator,
+    migrators: &[&Migrator],
     start: impl FnOnce(C, Lifecycle, Wiring) -> Fut,
 ) -> anyhow::Result<()>
 where
@@ -75,7 +77,9 @@ where
             let life = Lifecycle::new(Clock::system());
             life.listen_for_signals()?;
             let (mut config, managed) = with_database(config, &settings).await?;
-            config.database_mut().migrate &= !no_migrate;
+            for (_, database) in config.databases_mut() {
+                database.migrate &= !no_migrate;
+            }
             if let Some(postgres) = &managed {
                 postgres.watch(&life);
             }
@@ -86,27 +90,52 @@ where
         }
         Command::Migrate => {
             let (mut config, managed) = with_database(config, &settings).await?;
-            let migrated = pg::migrate(&config.database_mut().pool_config(C::SECTION), migrator).await;
+            let migrated = migrate(&mut config, migrators).await;
             stop(managed).await;
             migrated?;
-            println!("the database is up to date");
         }
     }
     Ok(())
 }
 
-/// The database that is configured, or this service's on the server of `DATABASE_URL`, or one that Nova manages.
+async fn migrate<C: ServiceConfig>(config: &mut C, migrators: &[&Migrator]) -> anyhow::Result<()> {
+    for ((name, database), migrator) in config.databases_mut().into_iter().zip(migrators) {
+        pg::migrate(&database.pool_config(C::SECTION), migrator).await.with_context(|| name.to_owned())?;
+        println!("{name} is up to date");
+    }
+    Ok(())
+}
+
+/// The databases that are configured, or this service's on the server of `DATABASE_URL`, or those that Nova manages.
 async fn with_database<C: ServiceConfig>(mut config: C, settings: &Settings) -> anyhow::Result<(C, Option<Postgres>)> {
-    if !config.database_mut().url.is_empty() {
-        return Ok((config, None));
+    let managed = open_databases(config.databases_mut(), settings.server.as_ref(), &settings.data).await?;
+    Ok((config, managed))
+}
+
+/// Gives each database that has no address one: on the server that `DATABASE_URL` names, or in a PostgreSQL of Nova's own, which
+/// is returned and must be stopped at the end.
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn open_databases(
+    databases: Vec<(&'static str, &mut Database)>,
+    server: Option<&Secret>,
+    data: &DataFolder,
+) -> anyhow::Result<Option<Postgres>> {
+    let mut managed = None;
+    for (name, database) in databases.into_iter().filter(|(_, database)| database.url.is_empty()) {
+        if let Some(server) = server {
+            database.url = database_on_server(server.expose(), name).await?;
+        } else {
+            let postgres = match managed.take() {
+                Some(postgres) => postgres,
+                None => Postgres::open(data).await?,
+            };
+            database.url = postgres.url(name).into();
+            managed = Some(postgres);
+        }
     }
-    if let Some(server) = &settings.server {
-        config.database_mut().url = database_on_server(server.expose(), C::DATABASE).await?;
-        return Ok((config, None));
-    }
-    let postgres = Postgres::open(&settings.data).await?;
-    config.database_mut().url = postgres.url(C::DATABASE).into();
-    Ok((config, Some(postgres)))
+    Ok(managed)
 }
 
 async fn stop(managed: Option<Postgres>) {

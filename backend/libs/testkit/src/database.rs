@@ -64,6 +64,21 @@ impl TestDatabase {
         Ok(Self { url: server.url(&name) })
     }
 
+    /// A copy as a backup would restore it. Nobody else may be connected to this one.
+    ///
+    /// # Panics
+    /// If the server does not make it.
+    pub async fn copy(&self) -> Self {
+        let server = SERVER.get().expect("it runs, since this database is there");
+        let options: PgConnectOptions = self.url.parse().expect("a database address");
+        let from = options.get_database().expect("a name").to_owned();
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        let mut connection = server.connect("postgres").await.expect("the test's own server answers");
+        let sql = format!(r#"CREATE DATABASE "{name}" TEMPLATE "{from}""#);
+        execute(&mut connection, sql).await.expect("nobody else is connected to it");
+        Self { url: server.url(&name) }
+    }
+
     /// The configuration section that makes a service use it.
     pub fn section(&self) -> Database {
         Database { url: Secret::from(self.url.as_str()), max_connections: 8, ..Database::default() }

@@ -19,7 +19,7 @@ pub use database::TestDatabase;
 pub use dice::Dice;
 pub use eventually::eventually;
 pub use proxy::{ChaosProxy, Upstream};
-pub use redis::TestRedis;
+pub use redis::{Overheard, TestRedis};
 pub use status::{assert_reason, check_status};
 pub use tokens::{AUDIENCE, ISSUER, Tokens};
 

@@ -1,14 +1,26 @@
 //! A Redis of the test's own.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::eventually;
 
 const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// Everything that a Redis has been told since one began to listen: each command, whether it stored something or not.
+pub struct Overheard(Arc<Mutex<Vec<u8>>>);
+
+impl Overheard {
+    /// It, as Redis writes it down.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
 
 /// A Redis on a port of its own, which keeps nothing and ends with the test.
 pub struct TestRedis {
@@ -49,6 +61,27 @@ impl TestRedis {
     /// Where it is, for a proxy before it.
     pub fn address(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Listens to everything that it is told from now on (`MONITOR`), until it ends.
+    ///
+    /// # Panics
+    /// If it does not let us.
+    pub async fn overhear(&self) -> Overheard {
+        let mut stream = TcpStream::connect(self.address()).await.expect("Redis answers");
+        stream.write_all(b"MONITOR\r\n").await.expect("it takes a command");
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.expect("it answers");
+        assert_eq!(&answer, b"+OK\r\n");
+        let heard = Arc::new(Mutex::new(vec![]));
+        let into = Arc::clone(&heard);
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+                into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..n]);
+            }
+        });
+        Overheard(heard)
     }
 
     /// Ends it without a warning.

@@ -4,7 +4,7 @@ use ids::UserId;
 use tracing::instrument;
 
 use super::{App, members};
-use crate::storage::{keys, members as stored};
+use crate::storage::members as stored;
 
 /// Groups that are left in one go.
 const AT_ONCE: i64 = 50;
@@ -19,10 +19,7 @@ impl App {
     /// [`members::Error`].
     #[instrument(skip_all, fields(user.id = %user))]
     pub async fn erase_user(&self, user: UserId) -> Result<(), members::Error> {
-        let mut conn = self.pg.conn().await?;
-        keys::destroy_user_key(&mut conn, user, self.clock.now()).await?;
-        drop(conn);
-        self.vault.forget(user);
+        self.vault.destroy(user).await?;
         loop {
             let mut conn = self.pg.conn().await?;
             let groups = stored::groups_of(&mut conn, user, AT_ONCE).await?;

@@ -30,7 +30,6 @@ use contact_view::Gate;
 use contacts::Contacts;
 use events::{Events, Follower, Terms};
 use lanes::{Lane, Lanes, Shape};
-use sealing::RootKey;
 use vault::Vault;
 
 /// Conversations whose unchanging facts are remembered.
@@ -60,8 +59,6 @@ pub struct Workers {
     pub lanes: Vec<Lane>,
     /// What hands out events.
     pub follower: Follower,
-    /// What seals the texts of an earlier release.
-    pub vault: Arc<Vault>,
 }
 
 /// Page sizes.
@@ -84,18 +81,17 @@ impl App {
         pages: Pages,
         contacts: Contacts,
         shape: Shape,
-        root: RootKey,
+        vault: Arc<Vault>,
         terms: Terms,
         broadcast: Broadcast,
     ) -> (Self, Workers) {
         let metrics = Arc::new(Metrics::register());
-        let vault = Arc::new(Vault::new(root, pg.clone(), clock.clone()));
         let (events, follower) = Events::new(&pg, &vault, terms, broadcast, clock.now(), &metrics);
         let events = Arc::new(events);
         let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &events, &metrics);
         let facts = moka::sync::Cache::new(REMEMBERED_CONVERSATIONS);
         let gate = contacts.view().new_gate();
-        let workers = Workers { lanes: workers, follower, vault: Arc::clone(&vault) };
+        let workers = Workers { lanes: workers, follower };
         (Self { pg, lanes_pg, clock, limits, pages, facts, vault, contacts, gate, lanes, events, metrics }, workers)
     }
 
@@ -145,6 +141,7 @@ impl App {
     pub fn record_metrics(&self) {
         self.pg.record_metrics();
         self.lanes_pg.record_metrics();
+        self.vault.record_metrics();
         self.metrics.send_waiting(self.lanes.waiting());
         self.events.record_metrics(&self.metrics);
     }

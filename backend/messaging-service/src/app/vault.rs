@@ -1,8 +1,8 @@
 //! Seals what is written and opens what is read: the only place that knows contents in both forms (docs/adr/0012).
 //!
 //! A text is sealed with the key of its author and its conversation; what else it is bound to – its message, version, author and
-//! conversation – makes it useless in any other place. Keys are remembered for a minute; one that was destroyed here is gone at
-//! once, one that another replica destroyed within that minute.
+//! conversation – makes it useless in any other place. People's keys lie in a database of their own. Keys are remembered for a
+//! minute; one that was destroyed here is gone at once, one that another replica destroyed within that minute.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use ids::{ConversationId, MessageId, UserId};
 use pg::Pool;
 use protos::messaging::v1::ErrorReason as Reason;
 use sealing::{ContentKey, RootKey};
-use sqlx::PgConnection;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use crate::model::{Content, Kept, Message};
-use crate::storage::keys::{self, UserKey, WrappedKeys};
+use crate::storage::keys;
+use crate::storage::user_keys::{self, UserKey};
 
 const REMEMBERED: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
@@ -64,17 +64,19 @@ enum Known {
 pub struct Vault {
     root: RootKey,
     pg: Pool,
+    /// Where people's keys are.
+    keys_pg: Pool,
     clock: Clock,
     known: moka::sync::Cache<Author, Known>,
     destroyed: moka::sync::Cache<UserId, ()>,
 }
 
 impl Vault {
-    /// A vault under the database's root key.
-    pub fn new(root: RootKey, pg: Pool, clock: Clock) -> Self {
+    /// A vault under the root key of the database behind `pg`; people's keys are behind `keys_pg`.
+    pub fn new(root: RootKey, pg: Pool, keys_pg: Pool, clock: Clock) -> Self {
         let known = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
         let destroyed = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR * 2).build();
-        Self { root, pg, clock, known, destroyed }
+        Self { root, pg, keys_pg, clock, known, destroyed }
     }
 
     /// The key for what `author` writes; made if it is their first word there.
@@ -86,16 +88,11 @@ impl Vault {
         if let Some(known) = self.recall(&author) {
             return known.key();
         }
-        let mut conn = self.pg.conn().await?;
         loop {
-            let found = keys::find(&mut conn, &[author]).await?;
-            if let Some(known) = found.first().map(|keys| self.unwrap(keys)).transpose()?.flatten() {
-                drop(conn);
-                self.known.insert(author, known.clone());
-                return known.key();
-            }
-            for keys in &found {
-                self.make_missing(&mut conn, keys).await?;
+            let found = self.find(&[author]).await?;
+            match found.into_iter().next() {
+                Some((_, known)) => return known.key(),
+                None => self.make_missing(user, conversation).await?,
             }
         }
     }
@@ -150,16 +147,7 @@ impl Vault {
         if !unknown.is_empty() {
             unknown.sort_unstable();
             unknown.dedup();
-            let mut conn = self.pg.conn().await?;
-            let found = keys::find(&mut conn, &unknown).await?;
-            drop(conn);
-            for keys in &found {
-                if let Some(key) = self.unwrap(keys)? {
-                    let author = (keys.user, keys.conversation);
-                    self.known.insert(author, key.clone());
-                    known.insert(author, key);
-                }
-            }
+            known.extend(self.find(&unknown).await?);
         }
         for message in &mut sealed {
             let key = known.get(&(message.sender, message.conversation));
@@ -168,9 +156,27 @@ impl Vault {
         Ok(())
     }
 
-    /// Forgets a person's keys: from now on nothing of theirs is opened or sealed here.
-    pub fn forget(&self, user: UserId) {
+    /// Destroys a person's key: from now on nothing of theirs is opened or sealed here, and within a minute nowhere else.
+    ///
+    /// # Errors
+    /// If the database of keys fails; then it may have happened or not.
+    pub async fn destroy(&self, user: UserId) -> Result<(), pg::Error> {
+        user_keys::destroy(&mut *self.keys_pg.conn().await?, user, self.clock.now()).await?;
         self.destroyed.insert(user, ());
+        Ok(())
+    }
+
+    /// Takes over people's keys from where an earlier release kept them.
+    ///
+    /// # Errors
+    /// If a database fails.
+    pub async fn move_keys(&self) -> Result<u64, pg::Error> {
+        user_keys::move_here(&self.pg, &self.keys_pg).await
+    }
+
+    /// Writes gauges into the metrics.
+    pub fn record_metrics(&self) {
+        self.keys_pg.record_metrics();
     }
 
     /// Seals the texts of an earlier release that lie in clear, and ends when there are none.
@@ -214,36 +220,53 @@ impl Vault {
         if self.destroyed.contains_key(&author.0) { Some(Known::Destroyed) } else { self.known.get(author) }
     }
 
-    /// What keys make; nothing if one is missing.
-    fn unwrap(&self, keys: &WrappedKeys) -> Result<Option<Known>, Error> {
-        let UserKey::Wrapped(of_user) = &keys.of_user else {
-            return Ok(matches!(keys.of_user, UserKey::Destroyed).then_some(Known::Destroyed));
-        };
-        let Some(of_conversation) = &keys.of_conversation else { return Ok(None) };
+    /// The keys of `authors`, remembered from now on; those that are not complete are left out.
+    async fn find(&self, authors: &[Author]) -> Result<Vec<(Author, Known)>, Error> {
+        let (mut users, mut conversations): (Vec<_>, Vec<_>) = authors.iter().copied().unzip();
+        users.sort_unstable();
+        users.dedup();
+        conversations.sort_unstable();
+        conversations.dedup();
+        let of_users = async { user_keys::find(&mut *self.keys_pg.conn().await?, &users).await };
+        let of_conversations = async { keys::find(&mut *self.pg.conn().await?, &conversations).await };
+        let (of_users, of_conversations) = tokio::try_join!(of_users, of_conversations)?;
+        let of_users: HashMap<_, _> = of_users.into_iter().collect();
+        let of_conversations: HashMap<_, _> = of_conversations.into_iter().collect();
+        let mut found = vec![];
+        for author in authors {
+            let known = match (of_users.get(&author.0), of_conversations.get(&author.1)) {
+                (Some(UserKey::Destroyed), _) => Known::Destroyed,
+                (Some(UserKey::Wrapped(of_user)), Some(of_conversation)) => {
+                    Known::Key(Arc::new(self.unwrap(author, of_user, of_conversation)?))
+                }
+                _ => continue,
+            };
+            self.known.insert(*author, known.clone());
+            found.push((*author, known));
+        }
+        Ok(found)
+    }
+
+    fn unwrap(&self, author: &Author, of_user: &[u8], of_conversation: &[u8]) -> Result<ContentKey, Error> {
         let open = |context: Vec<u8>, wrapped: &[u8]| -> Result<Zeroizing<[u8; 32]>, Error> {
-            let fault = |error| Error::Key(keys.user, error);
+            let fault = |error| Error::Key(author.0, error);
             let opened = self.root.open_sealed(&context, wrapped).map_err(fault)?;
             let key: [u8; 32] = opened.as_slice().try_into().map_err(|_| fault(sealing::Error::Open))?;
             Ok(Zeroizing::new(key))
         };
-        let user = open(user_context(keys.user), of_user)?;
-        let conversation = open(conversation_context(keys.conversation), of_conversation)?;
-        Ok(Some(Known::Key(Arc::new(ContentKey::derive(&user, &conversation)))))
+        let user = open(user_context(author.0), of_user)?;
+        let conversation = open(conversation_context(author.1), of_conversation)?;
+        Ok(ContentKey::derive(&user, &conversation))
     }
 
     /// Two who do this at once make one key: the first that is stored.
-    async fn make_missing(&self, conn: &mut PgConnection, keys: &WrappedKeys) -> Result<(), Error> {
-        let wrap = |context: Vec<u8>| {
-            self.root.seal(&context, random().as_slice()).map_err(|error| Error::Key(keys.user, error))
-        };
+    async fn make_missing(&self, user: UserId, conversation: ConversationId) -> Result<(), Error> {
+        let wrap =
+            |context: Vec<u8>| self.root.seal(&context, random().as_slice()).map_err(|error| Error::Key(user, error));
         let now = self.clock.now();
-        if matches!(keys.of_user, UserKey::Missing) {
-            keys::insert_user_key(conn, keys.user, &wrap(user_context(keys.user))?, now).await?;
-        }
-        if keys.of_conversation.is_none() {
-            let wrapped = wrap(conversation_context(keys.conversation))?;
-            keys::insert_conversation_key(conn, keys.conversation, &wrapped, now).await?;
-        }
+        let (of_user, of_conversation) = (wrap(user_context(user))?, wrap(conversation_context(conversation))?);
+        user_keys::insert(&mut *self.keys_pg.conn().await?, user, &of_user, now).await?;
+        keys::insert(&mut *self.pg.conn().await?, conversation, &of_conversation, now).await?;
         Ok(())
     }
 }

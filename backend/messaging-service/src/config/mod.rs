@@ -31,6 +31,8 @@ pub struct Config {
     pub listen: Listen,
     /// Its database.
     pub database: Database,
+    /// The database of people's keys, which is not to be backed up together with the other one.
+    pub keys: Database,
     /// The other services.
     pub peers: Peers,
     /// Which access tokens are believed.
@@ -60,6 +62,7 @@ impl Default for Config {
             old_master_keys: vec![],
             listen: Listen::on(8085, 9085),
             database: Database::default(),
+            keys: Database { max_connections: 4, ..Database::default() },
             peers: Peers::default(),
             tokens: AcceptedTokens::default(),
             paging: Paging::default(),
@@ -91,14 +94,13 @@ impl Config {
 
 impl ServiceConfig for Config {
     const SECTION: &'static str = crate::NAME;
-    const DATABASE: &'static str = "nova_messaging";
 
     fn listen(&self) -> &Listen {
         &self.listen
     }
 
-    fn database_mut(&mut self) -> &mut Database {
-        &mut self.database
+    fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
+        vec![(crate::DATABASE, &mut self.database), (crate::KEYS_DATABASE, &mut self.keys)]
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {
@@ -120,6 +122,13 @@ impl Validate for Config {
         }
         self.listen.validate(&format!("{section}.listen"), faults);
         self.database.validate(&format!("{section}.database"), faults);
+        self.keys.validate(&format!("{section}.keys"), faults);
+        if self.keys.url.is_empty() && !self.database.url.is_empty() {
+            let problem = "must be set where database.url is: people's keys lie in a database of their own, apart from the backups";
+            faults.push(Fault::new(format!("{section}.keys.url"), problem));
+        } else if !self.keys.url.is_empty() && self.keys.url == self.database.url {
+            faults.push(Fault::new(format!("{section}.keys.url"), "must be another database than database.url"));
+        }
         self.peers.validate(&format!("{section}.peers"), faults);
         self.paging.validate(&format!("{section}.paging"), faults);
         self.message_paging.validate(&format!("{section}.message_paging"), faults);
@@ -321,7 +330,7 @@ mod tests {
     fn every_fault_is_told_by_its_key() {
         let toml = "[messaging]\nmaster_key = 'short'\n[messaging.send]\nlanes = 0\nqueue = 0\n[messaging.contact]\nfresh = '2s'\nhold = '1s'\ntimeout = '0s'\n\
                     [messaging.limits]\ncontent_bytes = 1000000\nbatch = 0\n[messaging.tokens]\nissuer = ''\n\
-                    [messaging.database]\nmax_connections = 0\n[messaging.streams]\nheartbeat = '0s'\npoll = '2s'\n\
+                    [messaging.database]\nmax_connections = 0\nurl = 'postgres://here/x'\n[messaging.keys]\nmax_connections = 0\n[messaging.streams]\nheartbeat = '0s'\npoll = '2s'\n\
                     slow_reader = '1ms'\nretention = '1m'\nmax_per_user = 0\n[messaging.redis]\nurl = 'here'";
         let found: BTreeSet<String> = read(toml).1.into_iter().map(|fault| fault.key).collect();
         let expected = [
@@ -329,6 +338,8 @@ mod tests {
             "contact.hold",
             "contact.timeout",
             "database.max_connections",
+            "keys.max_connections",
+            "keys.url",
             "limits.batch",
             "listen.max_request_bytes",
             "master_key",

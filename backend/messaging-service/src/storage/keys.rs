@@ -1,90 +1,31 @@
-//! Tables `user_keys` and `conversation_keys`: what contents are sealed with, wrapped.
+//! Table `conversation_keys`, and the texts that have yet to be sealed. People's keys are in [`super::user_keys`].
 
 use chrono::{DateTime, Utc};
 use ids::{ConversationId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// The keys of a person and a conversation.
-#[derive(Debug)]
-pub struct WrappedKeys {
-    /// Whose.
-    pub user: UserId,
-    /// Where.
-    pub conversation: ConversationId,
-    /// The person's.
-    pub of_user: UserKey,
-    /// The conversation's, if it has one.
-    pub of_conversation: Option<Vec<u8>>,
-}
-
-/// A person's key.
-#[derive(Debug)]
-pub enum UserKey {
-    /// There is none yet.
-    Missing,
-    /// This, wrapped.
-    Wrapped(Vec<u8>),
-    /// It has been destroyed.
-    Destroyed,
-}
-
-/// Reads the keys of people and conversations.
+/// Reads the keys, wrapped, of those conversations that have one.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn find(conn: &mut PgConnection, of: &[(UserId, ConversationId)]) -> Result<Vec<WrappedKeys>, pg::Error> {
-    let (users, conversations): (Vec<Uuid>, Vec<Uuid>) = of.iter().map(|(user, id)| (user.uuid(), id.uuid())).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT p.user_id AS "user_id!", p.conversation_id AS "conversation_id!", u.wrapped AS "of_user?",
-                  u.destroyed_at IS NOT NULL AS "is_destroyed!", c.wrapped AS "of_conversation?"
-           FROM unnest($1::uuid[], $2::uuid[]) AS p (user_id, conversation_id)
-           LEFT JOIN user_keys u ON u.user_id = p.user_id
-           LEFT JOIN conversation_keys c ON c.conversation_id = p.conversation_id"#,
-        &users,
-        &conversations,
-    )
-    .fetch_all(conn)
-    .await?;
-    let keys = rows.into_iter().map(|row| WrappedKeys {
-        user: row.user_id.into(),
-        conversation: row.conversation_id.into(),
-        of_user: match row.of_user {
-            _ if row.is_destroyed => UserKey::Destroyed,
-            Some(wrapped) => UserKey::Wrapped(wrapped),
-            None => UserKey::Missing,
-        },
-        of_conversation: row.of_conversation,
-    });
-    Ok(keys.collect())
-}
-
-/// Stores a person's first key, unless they have one or had one.
-///
-/// # Errors
-/// If the database fails.
-pub async fn insert_user_key(
+pub async fn find(
     conn: &mut PgConnection,
-    user: UserId,
-    wrapped: &[u8],
-    now: DateTime<Utc>,
-) -> Result<(), pg::Error> {
-    sqlx::query!(
-        "INSERT INTO user_keys (user_id, wrapped, created_at) VALUES ($1, $2, $3) ON CONFLICT (user_id) DO NOTHING",
-        user.uuid(),
-        wrapped,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    conversations: &[ConversationId],
+) -> Result<Vec<(ConversationId, Vec<u8>)>, pg::Error> {
+    let ids: Vec<Uuid> = conversations.iter().map(|id| id.uuid()).collect();
+    let rows =
+        sqlx::query!("SELECT conversation_id, wrapped FROM conversation_keys WHERE conversation_id = ANY ($1)", &ids)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.conversation_id.into(), row.wrapped)).collect())
 }
 
 /// Stores a conversation's key, unless it has one.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn insert_conversation_key(
+pub async fn insert(
     conn: &mut PgConnection,
     conversation: ConversationId,
     wrapped: &[u8],
@@ -95,23 +36,6 @@ pub async fn insert_conversation_key(
          ON CONFLICT (conversation_id) DO NOTHING",
         conversation.uuid(),
         wrapped,
-        now,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Destroys a person's key for good, also if they have never had one.
-///
-/// # Errors
-/// If the database fails.
-pub async fn destroy_user_key(conn: &mut PgConnection, user: UserId, now: DateTime<Utc>) -> Result<(), pg::Error> {
-    sqlx::query!(
-        "INSERT INTO user_keys AS k (user_id, wrapped, created_at, destroyed_at) VALUES ($1, NULL, $2, $2)
-         ON CONFLICT (user_id) DO UPDATE SET wrapped = NULL, destroyed_at = excluded.destroyed_at
-         WHERE k.destroyed_at IS NULL",
-        user.uuid(),
         now,
     )
     .execute(conn)

@@ -12,6 +12,7 @@ pub mod messages;
 pub mod reconcile;
 pub mod send;
 pub mod unread;
+pub mod user_keys;
 pub mod views;
 
 use pg::Corrupt;

@@ -134,7 +134,7 @@ async fn who_is_erased_leaves_no_word_that_could_be_read() {
     let status = alice.send(&chat.id, "a ghost").await.unwrap_err();
     assert_reason(&status, Code::Unauthenticated, "TOKEN_REVOKED");
     // What the key opened is nowhere in the database; with the master key there is nothing to unwrap.
-    let mut db = world.database.connect().await;
+    let mut db = world.keys.connect().await;
     let left: Option<Vec<u8>> = sqlx::query_scalar("SELECT wrapped FROM user_keys WHERE user_id = $1")
         .bind(alice.id.uuid())
         .fetch_one(&mut db)
@@ -144,6 +144,68 @@ async fn who_is_erased_leaves_no_word_that_could_be_read() {
     // A replica that starts now has never had the key.
     let fresh = world.start().await;
     assert!(world.same_person(bob.id, &fresh).message(&words.id).await.unwrap().erased);
+}
+
+#[tokio::test]
+async fn a_backup_of_the_messages_opens_nothing_of_who_is_erased_later() {
+    let mut world = World::new().await;
+    let service = world.start().await;
+    let [alice, bob] = world.people(&service);
+    let chat = alice.direct(&bob).await.unwrap();
+    alice.send(&chat.id, "my words").await.unwrap();
+    bob.send(&chat.id, "your words").await.unwrap();
+    service.stop().await;
+    let (backup, keys_before) = (world.database.copy().await, world.keys.copy().await);
+    let service = world.start().await;
+    let mut auth = client(&service, As::token(&world.tokens.service("auth-service")));
+    auth.erase_user(pb::EraseUserRequest { user_id: alice.id.to_string() }).await.unwrap();
+    service.stop().await;
+
+    // The backup is put back, with the master key, beside the keys as they are now.
+    let texts = async |world: &World| {
+        let service = world.start().await;
+        let history = world.same_person(bob.id, &service).history(&chat.id).await.unwrap();
+        service.stop().await;
+        history.into_iter().map(|m| (m.content, m.erased)).collect::<Vec<_>>()
+    };
+    world.config.database = backup.section();
+    let after = [(String::new(), true), ("your words".to_owned(), false)];
+    assert_eq!(texts(&world).await, after);
+    // Nothing in the backup itself is a key of hers: without the database of keys nobody's words can be opened.
+    let none = testkit::TestDatabase::new(&messaging_service::KEYS_MIGRATOR).await;
+    world.config.keys = none.section();
+    assert!(texts(&world).await.iter().all(|(text, erased)| text.is_empty() && *erased));
+    // It is a backup, though: with the keys of its time it is all there.
+    world.config.keys = keys_before.section();
+    assert!(texts(&world).await.iter().all(|(text, erased)| !text.is_empty() && !erased));
+}
+
+#[tokio::test]
+async fn keys_that_an_earlier_release_kept_beside_the_messages_are_moved() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let [alice, bob] = world.people(&service);
+    let chat = alice.direct(&bob).await.unwrap();
+    let message = alice.send(&chat.id, "from before").await.unwrap();
+    service.stop().await;
+    let key = "SELECT wrapped, created_at FROM user_keys WHERE user_id = $1";
+    let mut keys = world.keys.connect().await;
+    let row = sqlx::query(key).bind(alice.id.uuid()).fetch_one(&mut keys).await.unwrap();
+    let mut db = world.database.connect().await;
+    sqlx::query("INSERT INTO user_keys_to_move (user_id, wrapped, created_at) VALUES ($1, $2, $3)")
+        .bind(alice.id.uuid())
+        .bind(row.get::<Vec<u8>, _>("wrapped"))
+        .bind(row.get::<chrono::DateTime<chrono::Utc>, _>("created_at"))
+        .execute(&mut db)
+        .await
+        .unwrap();
+    keys.execute("DELETE FROM user_keys").await.unwrap();
+    // Of replicas that start at once each may do it.
+    let (service, other) = tokio::join!(world.start(), world.start());
+    assert_eq!(world.same_person(bob.id, &service).message(&message.id).await.unwrap().content, "from before");
+    assert_eq!(world.same_person(bob.id, &other).message(&message.id).await.unwrap().content, "from before");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM user_keys_to_move").fetch_one(&mut db).await.unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clock::Clock;
 use futures::TryStreamExt;
 use ids::{ConversationId, UserId};
-use messaging_service::MIGRATOR;
+use messaging_service::{KEYS_MIGRATOR, MIGRATOR};
 use protos::messaging::v1 as pb;
 use protos::messaging::v1::messaging_service_client::MessagingServiceClient;
 use protos::messaging::v1::stream_events_response::Event as Kind;
@@ -233,9 +233,11 @@ fn kind_of(event: &pb::StreamEventsResponse) -> Option<i64> {
 async fn each_readers_log_equals_the_databases() {
     let wanted = std::env::var("NOVA_STORM_EVENTS").ok().map_or(6_000, |n| n.parse().expect("a number of events"));
     let database = TestDatabase::new(&MIGRATOR).await;
+    let keys = TestDatabase::new(&KEYS_MIGRATOR).await;
     let tokens = Tokens::new(Clock::system());
     let (_users, peers) = FakeUsers::start(&tokens).await;
-    let mut processes = [Process::start(&database, peers, None).await, Process::start(&database, peers, None).await];
+    let start = async || Process::start(&database, &keys, peers, None).await;
+    let mut processes = [start().await, start().await];
     let people: Vec<UserId> = (0..PEOPLE).map(|_| UserId::generate(Clock::system().now())).collect();
     let replicas = [0, 1].map(|n| watch::Sender::new(testkit::channel(processes[n].address)));
     let mut storm = Storm {
@@ -293,7 +295,7 @@ async fn each_readers_log_equals_the_databases() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         process.kill().await;
-        *process = Process::start(&database, peers, None).await;
+        *process = start().await;
         storm.replicas[n].send_replace(testkit::channel(process.address));
     }
     for writer in writers {

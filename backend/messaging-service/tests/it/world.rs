@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use chassis::config::Database;
 use chassis::{Lifecycle, Running, Wiring};
 use clock::{Clock, MockClock};
 use ids::UserId;
-use messaging_service::{Config, MIGRATOR};
+use messaging_service::{Config, KEYS_MIGRATOR, MIGRATOR};
 use protos::messaging::v1 as pb;
 use protos::messaging::v1::messaging_service_client::MessagingServiceClient;
 use testkit::{As, Authorized, TestDatabase, Tokens};
@@ -18,6 +19,8 @@ pub type Client = MessagingServiceClient<Authorized>;
 /// See the module.
 pub struct World {
     pub database: TestDatabase,
+    /// Of people's keys.
+    pub keys: TestDatabase,
     pub users: FakeUsers,
     pub tokens: Tokens,
     pub clock: Clock,
@@ -39,6 +42,7 @@ impl World {
     /// A world whose services have another configuration.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::new(&MIGRATOR).await;
+        let keys = TestDatabase::new(&KEYS_MIGRATOR).await;
         let (clock, hands) = testkit::mock_clock();
         let tokens = Tokens::new(clock.clone());
         let (users, address) = FakeUsers::start(&tokens).await;
@@ -51,10 +55,11 @@ impl World {
         // Limits have tests of their own; the others do at once what people do in a day.
         config.rate_limits.enabled = false;
         config.database = database.section();
+        config.keys = Database { max_connections: 4, ..keys.section() };
         config.peers.auth_url = format!("http://{address}");
         config.peers.user_url = format!("http://{address}");
         change(&mut config);
-        Self { database, users, tokens, clock, hands, config }
+        Self { database, keys, users, tokens, clock, hands, config }
     }
 
     /// Starts a service.

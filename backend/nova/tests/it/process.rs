@@ -12,7 +12,10 @@ use tonic::transport::{Channel, Endpoint};
 const START: Duration = Duration::from_secs(60);
 
 /// A data folder that goes away with the test.
-pub struct Home(PathBuf);
+pub struct Home {
+    path: PathBuf,
+    redis: Option<String>,
+}
 
 /// What a command that ended has printed.
 pub struct Ended {
@@ -22,22 +25,33 @@ pub struct Ended {
 
 impl Home {
     pub fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("nova-it-{name}-{}", std::process::id())))
+        Self { path: std::env::temp_dir().join(format!("nova-it-{name}-{}", std::process::id())), redis: None }
+    }
+
+    /// The same for a Nova that uses this Redis.
+    pub fn with_redis(name: &str, url: String) -> Self {
+        let mut home = Self::new(name);
+        home.redis = Some(url);
+        home
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The program with these arguments, every port a free one.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nova"));
-        command.args(arguments).env("NOVA_DATA_DIR", &self.0).env("NOVA_FRONT_DOOR__PORT", "0");
+        command.args(arguments).env("NOVA_DATA_DIR", &self.path).env("NOVA_FRONT_DOOR__PORT", "0");
         for service in ["AUTH", "USER", "MESSAGING"] {
             for kind in ["HTTP", "GRPC"] {
                 command.env(format!("NOVA_{service}__LISTEN__{kind}_PORT"), "0");
             }
         }
+        match &self.redis {
+            Some(url) => command.env("REDIS_URL", url),
+            None => command.env_remove("REDIS_URL"),
+        };
         command.env_remove("DATABASE_URL").stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -52,7 +66,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 

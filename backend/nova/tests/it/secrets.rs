@@ -1,19 +1,21 @@
 //! What may lie where: the master key that changes under load, the account that is forgotten, and a dump of everything after a
-//! lively hour in which nothing can be found that should not be there.
+//! lively hour – databases, log, all that Redis was ever told – in which nothing can be found that should not be there.
 
 use std::time::Duration;
 
 use protos::auth::v1::auth_service_client::AuthServiceClient;
 use protos::auth::v1::{DeleteAccountRequest, LoginRequest, RegisterResponse};
 use protos::messaging::v1::messaging_service_client::MessagingServiceClient;
-use protos::messaging::v1::{CreateConversationRequest, GetMessagesRequest, SendMessageRequest, conversation};
+use protos::messaging::v1::{
+    CreateConversationRequest, GetMessagesRequest, SendMessageRequest, SendTypingRequest, conversation,
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use testkit::{As, Authorized, eventually};
+use testkit::{As, Authorized, TestRedis, eventually};
 
 use crate::process::{Home, Nova};
 use crate::{PASSWORD, register};
 
-const DATABASES: [&str; 3] = ["nova_auth", "nova_user", "nova_messaging"];
+const DATABASES: [&str; 4] = ["nova_auth", "nova_user", "nova_messaging", "nova_keys"];
 
 /// Somebody who is logged in.
 struct Person {
@@ -49,6 +51,11 @@ impl Person {
             ..Default::default()
         };
         self.messaging.clone().send_message(request).await.expect("sent");
+    }
+
+    async fn types(&self, conversation: &str) {
+        let request = SendTypingRequest { conversation_id: conversation.to_owned() };
+        self.messaging.clone().send_typing(request).await.expect("told");
     }
 
     async fn reads(&self, conversation: &str) -> Vec<(String, bool)> {
@@ -129,7 +136,9 @@ async fn another_master_key_takes_over_while_everything_goes_on() {
 
 #[tokio::test]
 async fn nothing_secret_lies_where_it_should_not() {
-    let home = Home::new("dump");
+    let redis = TestRedis::start().await;
+    let overheard = redis.overhear().await;
+    let home = Home::with_redis("dump", redis.url());
     let mut nova = Nova::start(&home).await;
     let alice = Person::of(&nova, register(&nova.channel(), "alice").await);
     let bob = Person::of(&nova, register(&nova.channel(), "bob").await);
@@ -142,6 +151,7 @@ async fn nothing_secret_lies_where_it_should_not() {
     let words = ["meet me at the old mill", "bring the blue umbrella"];
     alice.say(&talk, words[0]).await;
     bob.say(&talk, words[1]).await;
+    bob.types(&talk).await;
     let emails = ["alice@example.org", "bob@example.org"];
     let secrets = [PASSWORD, "a wrong password of alice's", &alice.access, &alice.refresh, &bob.access, &bob.refresh];
     let found = async |home: &Home| {
@@ -175,13 +185,18 @@ async fn nothing_secret_lies_where_it_should_not() {
     })
     .await;
     let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM user_keys WHERE wrapped IS NOT NULL")
-        .fetch_one(&mut connect(&home, "nova_messaging").await)
+        .fetch_one(&mut connect(&home, "nova_keys").await)
         .await
         .expect("a count");
     assert_eq!(keys, 1, "bob's");
     assert_eq!(nova.terminate().await, Some(0));
-    let log = nova.log();
-    for text in secrets.iter().chain(&words).chain(&emails) {
-        assert!(!log.contains(*text), "{text} in the log");
+    let told = overheard.text();
+    for used in ["nova:limits:nova.auth", "nova:limits:nova.messaging", "nova:messaging:events:notice"] {
+        assert!(told.contains(used), "Redis was told of {used}: {told}");
+    }
+    for (place, text) in [("the log", nova.log()), ("Redis", told)] {
+        for secret in secrets.iter().chain(&words).chain(&emails) {
+            assert!(!text.contains(*secret), "{secret} in {place}");
+        }
     }
 }

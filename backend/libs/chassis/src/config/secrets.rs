@@ -27,12 +27,10 @@ pub trait Secrets {
 pub trait ServiceConfig: DeserializeOwned + Serialize + Default + Validate {
     /// The section, such as `auth`.
     const SECTION: &'static str;
-    /// Its database where Nova manages PostgreSQL, such as `nova_auth`.
-    const DATABASE: &'static str;
     /// Where it listens.
     fn listen(&self) -> &Listen;
-    /// Its database section.
-    fn database_mut(&mut self) -> &mut Database;
+    /// Its databases, by their names where Nova manages PostgreSQL, such as `nova_auth`.
+    fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)>;
     /// Asks for every secret that is empty.
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets);
 }
