@@ -28,7 +28,7 @@ async fn old_events_are_dropped_and_a_consumer_goes_on_with_what_is_left() {
     let worker = worker.keeping(Duration::from_secs(1800));
     assert_eq!(worker.drop_old().await.expect("dropped"), 2);
     assert_eq!(worker.drop_old().await.expect("nothing to drop"), 0);
-    let _consumer = world.start_consumer(&Faults::default()).await;
+    let _consumer = Task::spawn(world.consumer(&Faults::default()).run(bus));
     assert_eq!(world.eventually_effects(1).await, [(a, 2)]);
 }
 

@@ -8,7 +8,7 @@ use events::consumer::{list, replay, request_redrive};
 use events::{Backlog, Event, Item, Outbox, Relay, Source, Step, Topic};
 use sqlx::PgConnection;
 use testkit::{Dice, eventually};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ const B: Uuid = Uuid::from_u128(0xb);
 /// Writers, while relays and consumers are killed and started again all the time.
 pub async fn each_event_has_one_effect_in_order_whoever_dies(world: World) {
     const AGGREGATES: u128 = 5;
-    const CHANGES: i64 = 40;
+    const CHANGES: i64 = 100;
     let (world, dice) = (Arc::new(world), Arc::new(Dice::new()));
     let mut writers = JoinSet::new();
     for aggregate in (1..=AGGREGATES).map(Uuid::from_u128).flat_map(|id| [id, id]) {
@@ -113,11 +113,11 @@ pub async fn of_two_relays_one_leads_and_the_other_takes_over(world: World) {
         leader.step().await.expect("it never ends");
     });
     reached.notified().await;
-    let mut other = world.relay(&bus);
-    assert_eq!(other.step().await.expect("a look"), Step::NotMyTurn);
+    let other = Mutex::new(world.relay(&bus));
+    assert_eq!(other.lock().await.step().await.expect("a look"), Step::NotMyTurn);
     drop(leading);
     eventually("the other has the turn", SOON, async || {
-        (other.step().await.expect("a look") == Step::Done(1)).then_some(())
+        (other.lock().await.step().await.expect("a look") == Step::Done(1)).then_some(())
     })
     .await;
     assert_eq!(world.waiting().await, 0);
@@ -134,7 +134,8 @@ pub async fn while_the_bus_is_away_rows_wait_and_then_all_arrive(world: World) {
     for _ in 0..20 {
         world.commit_change(A).await; // writing goes on
     }
-    assert!(world.relay(&bus).step().await.is_err_and(|_| true) || world.waiting().await > 0);
+    // Whether this relay has the turn or the other: nobody gets through.
+    assert!(matches!(world.relay(&bus).step().await, Err(_) | Ok(Step::NotMyTurn)));
     assert_eq!(world.waiting().await, 20, "nothing is lost and nothing is acknowledged");
     world.mend();
     world.eventually_effects(21).await;
