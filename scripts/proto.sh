@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
-# Lints the protos, checks their formatting, and checks that nothing that clients rely on was broken since the last release.
+# Lints the protos, checks their formatting, and checks that nothing that clients or consumers of events rely on is broken:
+# against proto/baseline.binpb, and against the last release.
+#
+#   scripts/proto.sh            to check
+#   scripts/proto.sh baseline   to take what there is now as what must not be broken; done when something was added
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/tools.sh
@@ -7,7 +11,13 @@ cd "$(dirname "$0")/.."
 buf=$(tool buf buf-bin==1.75.0) || { echo "proto: buf is needed: pip install buf-bin" >&2; exit 1; }
 cd proto
 "$buf" lint
-"$buf" format --diff --exit-code --path services
+"$buf" format --diff --exit-code --path services --path events
+"$buf" breaking --against baseline.binpb
+if [ "${1:-}" = baseline ]; then
+    "$buf" build --exclude-source-info --output baseline.binpb
+    echo "proto: baseline.binpb is up to date"
+fi
+echo "proto: nothing broken since the baseline"
 release=$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || true)
 if [ -n "$release" ]; then
     before=$(mktemp -d)

@@ -2,7 +2,7 @@
 # Makes sure that Nova can be built and run here. Installs only what is missing, and says so.
 #
 #   scripts/setup.sh          to build and run
-#   scripts/setup.sh tests    to test as well: a Redis server that tests start for themselves
+#   scripts/setup.sh tests    to test as well: a Redis server and a small Kafka broker that tests start for themselves
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,9 +25,21 @@ command -v cargo >/dev/null 2>&1 || die "Rust is missing: install it from https:
 if ! command -v cc >/dev/null 2>&1; then
     install_packages gcc libc6-dev || die "a C compiler is missing: apt-get install gcc, or xcode-select --install"
 fi
+if ! command -v make >/dev/null 2>&1; then # builds the library behind the Kafka client
+    install_packages make || die "make is missing: apt-get install make, or xcode-select --install"
+fi
 
 if [ "${1:-}" = tests ] && ! command -v redis-server >/dev/null 2>&1; then
     install_packages redis-server || die "redis-server is missing, tests start one of their own: apt-get install redis-server, or brew install redis"
+fi
+
+# The package's own program is a Python script that starts the broker; tests want the broker itself, to kill it.
+if [ "${1:-}" = tests ]; then
+    . scripts/tools.sh
+    tool noida-db-server noida-db==0.2.3 >/dev/null || die "a Kafka broker is missing, tests start one of their own: installing noida-db takes Python 3 with venv (apt-get install python3-venv)"
+    for program in target/tools/lib/python3*/site-packages/noida_db/noida-db; do
+        [ -f "$program" ] && chmod +x "$program" && ln -sf "$PWD/$program" target/tools/bin/noida-db-server
+    done
 fi
 
 # PostgreSQL: a server that is configured, programs on the machine, or programs fetched once into Nova's cache folder.

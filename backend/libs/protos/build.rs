@@ -1,11 +1,17 @@
-//! Generates the Rust modules and the descriptor set from proto/services, with a compiler in pure Rust (no protoc).
+//! Generates the Rust modules and the descriptor set from proto/services and proto/events, with a compiler in pure Rust (no protoc).
 
 use std::path::PathBuf;
 
 use prost_build::Config;
 
-const FILES: [&str; 3] =
-    ["services/auth_service.proto", "services/user_service.proto", "services/messaging_service.proto"];
+const FILES: [&str; 6] = [
+    "services/auth_service.proto",
+    "services/user_service.proto",
+    "services/messaging_service.proto",
+    "events/v1/auth_events.proto",
+    "events/v1/user_events.proto",
+    "events/v1/messaging_events.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../../proto");

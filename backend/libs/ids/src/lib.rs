@@ -90,6 +90,10 @@ id! {
     /// A message in a conversation.
     MessageId
 }
+id! {
+    /// An event on the bus, however often it is delivered.
+    EventId
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
-//! What goes over the wire: modules generated from proto/services, and the descriptors that reflection and REST are made of.
+//! What goes over the wire: modules generated from proto/services and proto/events, and the descriptors that reflection and REST are made of.
 
 mod codec;
 
 /// Generated code; the protos hold the documentation.
 macro_rules! package {
     ($module:ident, $package:literal) => {
-        #[expect(missing_docs, reason = "documented in proto/services")]
+        #[expect(missing_docs, reason = "documented in proto/")]
         pub mod $module {
             /// Version 1 of the API.
             #[expect(clippy::allow_attributes, reason = "generated")]
@@ -13,6 +13,9 @@ macro_rules! package {
                 tonic::include_proto!($package);
             }
         }
+    };
+    ($module:ident, $package:literal, with reasons) => {
+        package!($module, $package);
         impl errors::Reason for $module::v1::ErrorReason {
             fn name(&self) -> &'static str {
                 self.as_str_name()
@@ -21,9 +24,10 @@ macro_rules! package {
     };
 }
 
-package!(auth, "nova.auth.v1");
-package!(user, "nova.user.v1");
-package!(messaging, "nova.messaging.v1");
+package!(auth, "nova.auth.v1", with reasons);
+package!(user, "nova.user.v1", with reasons);
+package!(messaging, "nova.messaging.v1", with reasons);
+package!(events, "nova.events.v1");
 
 /// The encoded `FileDescriptorSet` of every file, imports and comments included.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nova.fds.bin"));
