@@ -175,7 +175,10 @@ impl Limiter {
         let now = self.now();
         let Some(answer) = answer else { return self.memory.admit(asks, now) };
         for (ask, fill) in asks.iter().zip(&answer.fill) {
-            self.memory.raise(ask.key, now.saturating_add(*fill), now);
+            match answer.full {
+                Some(_) => self.memory.raise(ask.key, now.saturating_add(*fill), now),
+                None => self.memory.take(ask, now.saturating_add(*fill), now),
+            }
         }
         answer.full.map_or(Ok(()), Err)
     }

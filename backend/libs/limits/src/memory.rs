@@ -98,6 +98,16 @@ impl Memory {
         *known = empty_at.max(*known);
     }
 
+    /// Notes a call that somebody else has admitted, who says when the bucket will be empty. It is added to what was admitted
+    /// here: otherwise a Redis that comes and goes would let each bucket be filled twice, here and there.
+    pub fn take(&self, ask: &Ask, empty_at: u64, now: u64) {
+        let mut shard = self.shard(&ask.key);
+        shard.make_room(&ask.key, now);
+        let known = shard.empty_at.entry(ask.key).or_default();
+        let own = (*known).max(now).saturating_add(ask.quota.interval);
+        *known = own.min(now.saturating_add(ask.quota.tolerance)).max(empty_at).max(*known);
+    }
+
     /// How many buckets are not empty.
     pub fn count(&self, now: u64) -> usize {
         let in_shard = |shard: &Mutex<Shard>| {
@@ -213,6 +223,27 @@ mod tests {
         }
         assert!(memory.count(0) <= 6_400, "{}", memory.count(0));
         assert!(memory.admit(&[guesser], 0).is_err());
+    }
+
+    #[test]
+    fn a_redis_that_comes_and_goes_lets_no_bucket_be_filled_twice() {
+        let memory = Memory::new(1_000);
+        let ask = ask(0, 1, Quota { interval: 10, tolerance: 50 });
+        let mut taken = 0;
+        for by_redis in [10, 20, 30, 40, 50] {
+            // Once it is away, once it answers and knows of its own calls alone.
+            taken += u32::from(memory.admit(&[ask], 0).is_ok());
+            if memory.peek(&[ask], 0).is_ok() {
+                memory.take(&ask, by_redis, 0);
+                taken += 1;
+            }
+        }
+        assert_eq!(taken, 5);
+        // It is never more than full, and what Redis knows of others counts.
+        memory.take(&ask, 50, 0);
+        assert_eq!(memory.peek(&[ask], 0), Err(Full { index: 0, wait: 10 }));
+        memory.take(&ask, 45, 40);
+        assert_eq!(memory.peek(&[ask], 40), Ok(()));
     }
 
     #[test]
