@@ -40,10 +40,9 @@ impl TestRedis {
             let port = listener.local_addr().expect("a bound listener has an address").port();
             drop(listener);
             let mut process = Self::run(port);
-            let answers =
-                eventually("Redis answers", START_WITHIN, async || TcpStream::connect(("127.0.0.1", port)).await.ok());
+            let pid = process.id();
             let is_up = tokio::select! {
-                _ = answers => true,
+                () = answers(port, pid) => true,
                 _ended = process.wait() => false,
             };
             if is_up {
@@ -95,9 +94,7 @@ impl TestRedis {
     /// Starts it again where it was.
     pub async fn restart(&mut self) {
         self.process = Self::run(self.port);
-        let port = self.port;
-        eventually("Redis answers again", START_WITHIN, async || TcpStream::connect(("127.0.0.1", port)).await.ok())
-            .await;
+        answers(self.port, self.process.id()).await;
     }
 
     fn run(port: u16) -> Child {
@@ -110,4 +107,24 @@ impl TestRedis {
             .spawn()
             .expect("redis-server is needed by this test: `make setup` installs it, or apt-get install redis-server")
     }
+}
+
+/// Waits until the process answers there: another test's Redis may have taken the port, and would be killed under our feet.
+async fn answers(port: u16, pid: Option<u32>) {
+    let pid = format!("process_id:{}\r\n", pid.expect("it has not been waited for"));
+    eventually("Redis answers", START_WITHIN, async || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        stream.write_all(b"INFO server\r\n").await.ok()?;
+        let mut said = Vec::new();
+        while let Ok(1..) = stream.read_buf(&mut said).await {
+            let text = String::from_utf8_lossy(&said);
+            if let Some(at) = text.find("process_id:")
+                && text[at..].contains("\r\n")
+            {
+                return text.contains(&pid).then_some(());
+            }
+        }
+        None
+    })
+    .await;
 }
