@@ -43,6 +43,8 @@ const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Compression flag and length, before each message.
 const GRPC_FRAME_HEADER: usize = 5;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// On calls that were made before (gRPC's A6).
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 /// Puts a [`Guard`] in front of a gRPC service's routes.
 #[derive(Clone)]
@@ -186,7 +188,12 @@ impl Rules {
             request_id = &*id,
             trace_id = trace_id(traceparent.as_deref())
         );
-        let context = CallContext { deadline: started + timeout, request_id: Arc::clone(&id), traceparent };
+        let context = CallContext {
+            deadline: started + timeout,
+            request_id: Arc::clone(&id),
+            traceparent,
+            is_retry: request.headers().contains_key(PREVIOUS_ATTEMPTS),
+        };
         let deadline = context.deadline;
 
         let call = rpc::scope(context, self.call(method, term, inner, request));
