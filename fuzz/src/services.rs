@@ -26,7 +26,7 @@ use pg::{Pool, PoolConfig};
 use protos::auth::v1::auth_service_server::AuthServiceServer;
 use protos::user::v1::user_service_client::UserServiceClient;
 use protos::user::v1::user_service_server::UserServiceServer;
-use rpc::{Credentials, Dial, Peer, PeerChannel};
+use rpc::{Bounds, Credentials, Dial, Peer, PeerChannel};
 use sealing::{MasterKey, RootKey};
 use testkit::Tokens;
 use tonic::service::Routes;
@@ -145,7 +145,7 @@ fn nobody() -> PeerChannel {
     let (url, timeout) = ("http://127.0.0.1:1".to_owned(), Duration::from_secs(1));
     let peer = Peer { url, dial: Dial::Plain, timeout };
     let credentials = Credentials::local(|| Ok(("fuzz".to_owned(), Duration::from_secs(60))));
-    peer.connect(credentials).expect("the address can be read")
+    peer.open("nobody", &Bounds::default()).expect("the address can be read").with(credentials)
 }
 
 fn auth(clock: &Clock, tokens: &Tokens) -> Routes {

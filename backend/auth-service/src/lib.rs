@@ -138,10 +138,13 @@ fn peers(config: &Config, keyring: Arc<Keyring>, life: &Lifecycle) -> anyhow::Re
     });
     let peers = &config.peers;
     let dialer = Dialer::open(&peers.tls, peers.doorway.clone(), life).context("auth.peers.tls")?;
-    let connect =
-        |url: &str, name: &str| anyhow::Ok(dialer.peer(url, name, peers.timeout)?.connect(credentials.clone())?);
-    let users = connect(&peers.user_url, &peers.user_name).context("auth.peers.user_url")?;
-    let messaging = connect(&peers.messaging_url, &peers.messaging_name).context("auth.peers.messaging_url")?;
+    let bounds = peers.bounds.bounds();
+    let connect = |who, url: &str, name: &str| {
+        anyhow::Ok(dialer.peer(url, name, peers.timeout)?.open(who, &bounds)?.with(credentials.clone()))
+    };
+    let users = connect("user", &peers.user_url, &peers.user_name).context("auth.peers.user_url")?;
+    let messaging =
+        connect("messaging", &peers.messaging_url, &peers.messaging_name).context("auth.peers.messaging_url")?;
     Ok((Profiles::new(users.clone(), messaging.clone(), peers.timeout), Holders::new(users, messaging)))
 }
 

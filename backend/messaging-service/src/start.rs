@@ -72,9 +72,8 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
     }
 
     let peers = config.peers.open(NAME, &life)?;
-    let users = peers.user.connect(peers.credentials.clone())?;
-    let auth = peers.auth.connect(peers.credentials)?;
-    let verifier = chassis::verifier(&wiring, &config.tokens, auth, &life);
+    let users = peers.user()?;
+    let verifier = chassis::verifier(&wiring, &config.tokens, peers.auth(), &life);
 
     let contacts = Contacts::new(view, UserServiceClient::new(users), config.contact.timeout);
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);

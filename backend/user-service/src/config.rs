@@ -93,7 +93,6 @@ impl ServiceConfig for Config {
 mod tests {
     use super::*;
     use chassis::config::Source;
-    use std::collections::BTreeSet;
 
     const EXAMPLE: &str = include_str!("../user-service.example.toml");
 
@@ -111,17 +110,7 @@ mod tests {
 
     #[test]
     fn the_example_has_every_key() {
-        fn keys(value: &toml::Value, path: &str, into: &mut BTreeSet<String>) {
-            match value {
-                toml::Value::Table(table) => table.iter().for_each(|(k, v)| keys(v, &format!("{path}.{k}"), into)),
-                _ => drop(into.insert(path.to_owned())),
-            }
-        }
-        let (mut shown, mut known) = (BTreeSet::new(), BTreeSet::new());
-        let example: toml::Table = EXAMPLE.parse().expect("toml");
-        keys(&example["user"], "user", &mut shown);
-        keys(&toml::Value::try_from(Config::default()).expect("serializable"), "user", &mut known);
-        assert_eq!(shown, known);
+        testkit::assert_every_key::<Config>(EXAMPLE);
     }
 
     #[test]

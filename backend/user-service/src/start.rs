@@ -32,7 +32,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let pool_config = config.database.pool_config(NAME);
     let pool = chassis::open_database(pool_config, config.database.migrate, &MIGRATOR).await?;
     let peers = config.peers.open(NAME, &life)?;
-    let auth = peers.auth.connect(peers.credentials.clone())?;
+    let auth = peers.auth();
     let verifier = chassis::verifier(&wiring, &config.tokens, auth.clone(), &life);
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, RATES, classes, most, &config.redis, life.clock()).await?;
@@ -70,7 +70,7 @@ fn app(
     let metrics = Metrics::register();
     let contacts = match &wiring.on_contact_change {
         Some(hook) => Contacts::by_hook(Arc::clone(hook), metrics.clone()),
-        None => Contacts::by_call(peers.messaging.connect(peers.credentials.clone())?, metrics.clone()),
+        None => Contacts::by_call(peers.messaging()?, metrics.clone()),
     };
     Ok(App {
         pool,

@@ -175,17 +175,7 @@ mod tests {
 
     #[test]
     fn the_example_has_every_key() {
-        fn keys(value: &toml::Value, path: &str, into: &mut Vec<String>) {
-            match value {
-                toml::Value::Table(table) => table.iter().for_each(|(k, v)| keys(v, &format!("{path}.{k}"), into)),
-                _ => into.push(path.to_owned()),
-            }
-        }
-        let (mut shown, mut known) = (vec![], vec![]);
-        let example: toml::Table = include_str!("../../auth-service.example.toml").parse().expect("toml");
-        keys(&example["auth"], "auth", &mut shown);
-        keys(&toml::Value::try_from(Config::default()).expect("serializable"), "auth", &mut known);
-        assert_eq!(shown.iter().collect::<std::collections::BTreeSet<_>>(), known.iter().collect());
+        testkit::assert_every_key::<Config>(include_str!("../../auth-service.example.toml"));
     }
 
     #[test]

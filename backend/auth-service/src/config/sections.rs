@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use authn::Algorithm;
-use chassis::config::{Fault, PeersTls, Plaintext, Secret, Validate, duration};
+use chassis::config::{Fault, PeerBounds, PeersTls, Plaintext, Secret, Validate, duration};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Email;
@@ -30,6 +30,8 @@ pub struct Peers {
     pub timeout: Duration,
     /// Whom we believe, and what we show them.
     pub tls: PeersTls,
+    /// What calls to each of them may cost.
+    pub bounds: PeerBounds,
     /// The way to the peers where this process serves them itself; set by its program, whatever the addresses are.
     #[serde(skip)]
     pub doorway: Option<rpc::Doorway>,
@@ -45,6 +47,7 @@ impl Default for Peers {
             plaintext: Plaintext::Loopback,
             timeout: Duration::from_secs(2),
             tls: PeersTls::default(),
+            bounds: PeerBounds::default(),
             doorway: None,
         }
     }
@@ -58,6 +61,7 @@ impl Validate for Peers {
             self.tls.validate_peer(section, (name, url), certificate_name, self.plaintext, faults);
         }
         self.tls.validate(section, faults);
+        self.bounds.validate(&format!("{section}.bounds"), faults);
         if self.timeout.is_zero() {
             faults.push(Fault::new(format!("{section}.timeout"), "must not be 0"));
         }

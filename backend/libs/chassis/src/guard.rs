@@ -19,7 +19,7 @@ use errors::status_of;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ids::UserId;
 use limits::{Limiter, Rpc};
@@ -36,13 +36,15 @@ use tracing::Instrument;
 use crate::config::Listen;
 use crate::refusal::{Refusal, code_of, explain};
 use crate::streams::{Meters, Opening, Streams};
-use crate::{Lifecycle, PeerAddress};
+use crate::{Lifecycle, PeerAddress, age};
 
 /// How long a client may take to send a request.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Compression flag and length, before each message.
 const GRPC_FRAME_HEADER: usize = 5;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// On calls that were made before (gRPC's A6).
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
 /// Puts a [`Guard`] in front of a gRPC service's routes.
 #[derive(Clone)]
@@ -186,7 +188,12 @@ impl Rules {
             request_id = &*id,
             trace_id = trace_id(traceparent.as_deref())
         );
-        let context = CallContext { deadline: started + timeout, request_id: Arc::clone(&id), traceparent };
+        let context = CallContext {
+            deadline: started + timeout,
+            request_id: Arc::clone(&id),
+            traceparent,
+            is_retry: request.headers().contains_key(PREVIOUS_ATTEMPTS),
+        };
         let deadline = context.deadline;
 
         let call = rpc::scope(context, self.call(method, term, inner, request));
@@ -230,7 +237,11 @@ impl Rules {
         if term.until.is_some_and(|until| until <= Instant::now()) {
             return Err(Refusal::DeadlineExceeded);
         }
-        let opening = if method.is_stream { Some(self.opening(method, term, caller.clone())?) } else { None };
+        let opening = if method.is_stream {
+            Some(self.opening(method, term, caller.clone(), request.extensions())?)
+        } else {
+            None
+        };
         let of_service = caller.as_ref().is_some_and(authn::Caller::is_service);
         let slots = if of_service { &self.service_slots } else { &self.slots };
         let _slot: OwnedSemaphorePermit = Arc::clone(slots).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
@@ -262,10 +273,17 @@ impl Rules {
         self.limiter.admit(&method.limits, person, address).await
     }
 
-    fn opening(&self, method: &Method, term: Term, caller: Option<authn::Caller>) -> Result<Opening, Refusal> {
+    fn opening(
+        &self,
+        method: &Method,
+        term: Term,
+        caller: Option<authn::Caller>,
+        extensions: &Extensions,
+    ) -> Result<Opening, Refusal> {
         let place = self.streams.admit()?;
         let meters = Arc::clone(&method.meters);
-        Ok(Opening { place, caller, meters, started: term.started, until: term.until })
+        let retires_at = extensions.get::<age::Term>().map(|connection| connection.streams_end_at);
+        Ok(Opening { place, caller, meters, started: term.started, until: term.until, retires_at })
     }
 
     /// The request with its whole body. Every RPC of Nova's takes one message, so there is an end to wait for.

@@ -1,6 +1,7 @@
 //! What every Nova process does, whatever it serves: configuration, telemetry, listeners, health, and a clean start and stop.
 
 mod address;
+mod age;
 pub mod config;
 mod connection;
 mod grpc_web;

@@ -12,16 +12,17 @@ use axum::Router;
 use http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::address::Proxies;
+use crate::age::{Age, Term};
 use crate::config::Listen;
 use crate::connection::{Connection, Place, Terms};
 use crate::{Lifecycle, hsts};
@@ -87,13 +88,14 @@ pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycl
     let address = port.listener.local_addr().context("a bound listener has an address")?;
     let (grace, drain_delay) = (listen.shutdown_grace, listen.drain_delay);
     let draining = life.draining().clone();
-    let (meters, graceful) = (Meters::of(port.name), GracefulShutdown::new());
+    let (meters, connections) = (Meters::of(port.name), TaskTracker::new());
     let room = Arc::new(Semaphore::new(listen.max_connections.min(Semaphore::MAX_PERMITS)));
     let routes = if port.tls.is_some() { hsts::announce(routes, listen.tls.hsts) } else { routes };
     let terms = Terms::new(port.tls, &listen.tls.service_names, listen.write_timeout);
     let proxies =
         Proxies::of(listen).map_err(|text| anyhow::anyhow!("{text:?} is neither a network nor an address"))?;
-    let serving = Arc::new(Serving { http: http(), routes, terms, proxies, closed: CancellationToken::new() });
+    let (age, closed, retired) = (Age::of(listen), CancellationToken::new(), meters.retired.clone());
+    let serving = Arc::new(Serving { http: http(), routes, terms, proxies, age, closed, retired });
     let (listener, mut doorway) = (port.listener, port.doorway);
     life.spawn_listener(async move {
         let stop_accepting = async {
@@ -106,7 +108,7 @@ pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycl
                 accepted = listener.accept() => accepted,
                 entered = enter(&mut doorway) => {
                     let connection = Connection::inside(entered);
-                    tokio::spawn(Arc::clone(&serving).serve(connection, Peer::SameProcess, None, graceful.watcher()));
+                    connections.spawn(Arc::clone(&serving).serve(connection, Peer::SameProcess, None));
                     continue;
                 }
                 () = &mut stop_accepting => break,
@@ -125,11 +127,11 @@ pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycl
                 continue;
             };
             let place = Place::new(permit, &meters.open);
-            let (serving, failed, watcher) = (Arc::clone(&serving), meters.failed.clone(), graceful.watcher());
-            tokio::spawn(async move {
+            let (serving, failed) = (Arc::clone(&serving), meters.failed.clone());
+            connections.spawn(async move {
                 match serving.closed.run_until_cancelled(serving.terms.open(stream, place)).await {
                     Some(Ok((connection, peer))) => {
-                        Arc::clone(&serving).serve(connection, peer, Some(from.ip()), watcher).await;
+                        Arc::clone(&serving).serve(connection, peer, Some(from.ip())).await;
                     }
                     Some(Err(error)) => {
                         failed.increment(1);
@@ -141,7 +143,8 @@ pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycl
         }
         drop((listener, doorway));
         serving.closed.cancel();
-        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        connections.close();
+        if tokio::time::timeout(grace, connections.wait()).await.is_err() {
             tracing::warn!(%address, "calls were still under way after the grace of {grace:?} and were cut off");
         }
     });
@@ -183,6 +186,7 @@ struct Meters {
     open: Gauge,
     refused: Counter,
     failed: Counter,
+    retired: Counter,
 }
 
 impl Meters {
@@ -190,7 +194,8 @@ impl Meters {
         Self {
             open: gauge!("nova_connections_open", "port" => port.clone()),
             refused: counter!("nova_connections_refused_total", "port" => port.clone()),
-            failed: counter!("nova_tls_handshakes_failed_total", "port" => port),
+            failed: counter!("nova_tls_handshakes_failed_total", "port" => port.clone()),
+            retired: counter!("nova_connections_retired_total", "port" => port),
         }
     }
 }
@@ -201,35 +206,58 @@ struct Serving {
     routes: Router,
     terms: Terms,
     proxies: Proxies,
-    /// Cancelled when no connection is accepted any more: handshakes that are under way are given up.
+    /// How old connections from the network get; none: as old as they like.
+    age: Option<Age>,
+    /// Cancelled when no connection is accepted any more: handshakes that are under way are given up, and connections end when
+    /// the calls on them have.
     closed: CancellationToken,
+    retired: Counter,
 }
 
 impl Serving {
     /// Answers what comes over a connection; `from` is its other end, where that is outside this process.
-    async fn serve(self: Arc<Self>, connection: Connection, peer: Peer, from: Option<IpAddr>, watcher: Watcher) {
+    async fn serve(self: Arc<Self>, connection: Connection, peer: Peer, from: Option<IpAddr>) {
         let called = Arc::new(AtomicBool::new(false));
         let (calls, here) = (Arc::clone(&called), Arc::clone(&self));
+        // What is inside this process has nowhere else to go.
+        let term = self.age.filter(|_| from.is_some()).map(Age::begin);
         let service = TowerToHyperService::new(self.routes.clone().map_request(move |mut request: Request<_>| {
             calls.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer.clone());
             if let Some(from) = from {
                 here.proxies.note(from, &mut request);
             }
+            if let Some(term) = term {
+                request.extensions_mut().insert(term);
+            }
             request
         }));
         let served = self.http.serve_connection_with_upgrades(TokioIo::new(connection), service).into_owned();
+        let mut served = std::pin::pin!(served);
         let silent = async {
             tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
             if called.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
-            ended = watcher.watch(served) => if let Err(error) = ended {
-                tracing::trace!(%error, "a connection ended early");
-            },
-            () = silent => tracing::trace!("a connection on which nothing was asked was closed"),
+        let ended = tokio::select! {
+            ended = served.as_mut() => ended,
+            () = silent => return tracing::trace!("a connection on which nothing was asked was closed"),
+            () = self.closed.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+            () = Term::over(term, |term| term.retires_at) => {
+                self.retired.increment(1);
+                served.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = served => ended,
+                    () = Term::over(term, |term| term.cut_at) => return tracing::debug!("an old connection was cut off"),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::trace!(%error, "a connection ended early");
         }
     }
 }

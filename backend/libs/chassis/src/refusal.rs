@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     StreamOver,
     #[error("the service stops")]
     Draining,
+    #[error("the connection is old: come back over another")]
+    Retired,
     #[error("there is no such RPC")]
     Unimplemented,
     #[error("the handler panicked")]
@@ -46,6 +48,7 @@ impl Classify for Refusal {
             Self::TooLarge(_) => Class::new(Kind::Invalid, common::MESSAGE_TOO_LARGE),
             Self::DeadlineExceeded | Self::StreamOver => Class::timeout(),
             Self::Draining => Class::unavailable(),
+            Self::Retired => Class::unavailable().retry_after(Duration::from_millis(100)),
             Self::Unimplemented => Class::new(Kind::Invalid, common::UNIMPLEMENTED),
             Self::Panicked | Self::Broken(_) => Class::internal(),
         }

@@ -1,4 +1,5 @@
-//! Server streams that are open, and what ends one from this side: its caller's token, its deadline, the end of the process.
+//! Server streams that are open, and what ends one from this side: its caller's token, its deadline, its connection's age, the end
+//! of the process.
 //!
 //! One task looks after all streams of a service, and wakes a stream only to end it. So ten thousand idle streams cost ten
 //! thousand comparisons twice a second, but no timers.
@@ -25,7 +26,7 @@ use tonic::{Code, Status};
 use crate::config::Listen;
 use crate::refusal::{Refusal, code_of, explain};
 
-/// How often callers are looked at whose token may have expired. A session that ends is seen at once.
+/// How often callers are looked at whose token may have expired, or whose connection may have become old. A session that ends is seen at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Between two looks at least, however many sessions end.
 const REST: Duration = Duration::from_millis(50);
@@ -55,6 +56,8 @@ pub(crate) struct Streams {
     emptied: Notify,
     /// What every stream ends with when the process does: made, and logged, once.
     goodbye: OnceLock<Status>,
+    /// The same of streams whose connection is old.
+    farewell: OnceLock<Status>,
 }
 
 #[derive(Default)]
@@ -68,6 +71,8 @@ struct Open {
 /// What is known of a stream to who looks after it.
 struct Watched {
     caller: Option<Caller>,
+    /// When its connection is too old for it.
+    retires_at: Option<Instant>,
     ending: OnceLock<Refusal>,
     waker: AtomicWaker,
 }
@@ -92,12 +97,15 @@ pub(crate) struct Opening {
     pub started: Instant,
     /// When its caller wants it to end.
     pub until: Option<Instant>,
+    /// When its connection is too old for it.
+    pub retires_at: Option<Instant>,
 }
 
 impl Streams {
     pub fn new(domain: &'static str, verifier: Arc<Verifier>, most: usize) -> Self {
         let room = Arc::new(Semaphore::new(most));
-        Self { domain, verifier, room, open: Mutex::default(), emptied: Notify::new(), goodbye: OnceLock::new() }
+        let (goodbye, farewell) = (OnceLock::new(), OnceLock::new());
+        Self { domain, verifier, room, open: Mutex::default(), emptied: Notify::new(), goodbye, farewell }
     }
 
     /// A place for one more stream.
@@ -110,7 +118,12 @@ impl Streams {
 
     /// Begins to look after the body of an answer. What is logged of it later is logged in the present span.
     pub fn open(self: &Arc<Self>, body: Body, opening: Opening) -> Body {
-        let watched = Arc::new(Watched { caller: opening.caller, ending: OnceLock::new(), waker: AtomicWaker::new() });
+        let watched = Arc::new(Watched {
+            caller: opening.caller,
+            retires_at: opening.retires_at,
+            ending: OnceLock::new(),
+            waker: AtomicWaker::new(),
+        });
         let number = {
             let mut open = self.lock();
             if open.is_draining {
@@ -171,13 +184,16 @@ impl Streams {
     }
 
     fn end_refused(&self) {
-        let denied = |watched: &Arc<Watched>| {
-            let denied = self.verifier.still_valid(watched.caller.as_ref()?).err()?;
-            Some((Arc::clone(watched), denied))
+        let now = Instant::now();
+        let refusal = |watched: &Watched| {
+            let denied = watched.caller.as_ref().and_then(|caller| self.verifier.still_valid(caller).err());
+            let is_retired = watched.retires_at.is_some_and(|at| at <= now);
+            denied.map(Refusal::from).or_else(|| is_retired.then_some(Refusal::Retired))
         };
+        let refused = |watched: &Arc<Watched>| Some((Arc::clone(watched), refusal(watched)?));
         // Whoever is woken may want the lock.
-        let refused: Vec<_> = self.lock().watched.values().filter_map(denied).collect();
-        refused.into_iter().for_each(|(watched, denied)| watched.end(denied.into()));
+        let refused: Vec<_> = self.lock().watched.values().filter_map(refused).collect();
+        refused.into_iter().for_each(|(watched, refusal)| watched.end(refusal));
     }
 
     fn end_all(&self) {
@@ -231,6 +247,7 @@ impl Stream {
         // An empty map takes a status.
         let _ = match why {
             Refusal::Draining => self.streams.goodbye.get_or_init(status).add_header(&mut trailers),
+            Refusal::Retired => self.streams.farewell.get_or_init(status).add_header(&mut trailers),
             _ => status().add_header(&mut trailers),
         };
         self.close(code_of(&trailers));

@@ -18,6 +18,8 @@ pub struct CallContext {
     pub request_id: Arc<str>,
     /// W3C trace context, as it came.
     pub traceparent: Option<Arc<str>>,
+    /// Whether the caller has tried before. It tries again where it may, so we don't do so in its stead.
+    pub is_retry: bool,
 }
 
 impl CallContext {

@@ -1,22 +1,36 @@
 //! A channel to another service.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Uri};
+use http_body_util::{BodyExt, Full};
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
-use tonic::codegen::BoxFuture;
+use tonic::codegen::{BoxFuture, Bytes};
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tower::{Service, ServiceExt};
+use tower::Service;
 
-use crate::{Credentials, Dial};
+use crate::addresses::Addresses;
+use crate::fault::Fault;
+use crate::link::{Answer, Kind, Link, Miss, Way};
+use crate::meters::Meters;
+use crate::retry::wait_after;
+use crate::{Bounds, Credentials, Dial, Idempotent, Resolver};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// How often a call was made before; gRPC's A6 names it.
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 /// gRPC allows at most eight digits.
 const MAX_TIMEOUT_MS: u128 = 99_999_999;
+/// Calls of which nothing has left are made again so often without counting as retries.
+const MAX_UNSENT: usize = 3;
 
 /// Where a peer is and how long it may take.
 #[derive(Clone)]
@@ -39,48 +53,183 @@ pub struct PeerFault {
 }
 
 impl Peer {
-    /// A channel that connects when it is first used, and again whenever the connection is lost.
-    ///
-    /// Keep-alive pings find a silent partition, after which a channel without them never recovers.
+    /// A channel of one connection and nothing more, for tools. It connects when it is first used, and again whenever the
+    /// connection is lost.
     ///
     /// # Errors
     /// [`PeerFault`] if the address can't be read.
     pub fn channel(&self) -> Result<Channel, PeerFault> {
-        let endpoint =
-            Endpoint::from_shared(self.url.clone()).map_err(|source| PeerFault { url: self.url.clone(), source })?;
-        let endpoint = endpoint
-            .connect_timeout(Duration::from_secs(1))
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(3))
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true);
-        Ok(self.dial.clone().channel(&endpoint))
+        Ok(self.dial.clone().channel(&self.endpoint()?, None, || ()))
     }
 
-    /// The same with our identity on every call.
+    /// A channel that survives a bad peer, within these bounds; `name` is the peer's in metrics and logs. Whoever calls is not
+    /// said yet. Must be called in a runtime.
     ///
     /// # Errors
     /// [`PeerFault`] if the address can't be read.
-    pub fn connect(&self, credentials: Credentials) -> Result<PeerChannel, PeerFault> {
-        Ok(PeerChannel { channel: self.channel()?, credentials, timeout: self.timeout, is_for_streams: false })
+    pub fn open(&self, name: &'static str, bounds: &Bounds) -> Result<PeerChannel, PeerFault> {
+        self.open_with(name, bounds, Resolver::default())
+    }
+
+    /// The same with another resolver.
+    ///
+    /// # Errors
+    /// [`PeerFault`] if the address can't be read.
+    pub fn open_with(&self, name: &'static str, bounds: &Bounds, resolver: Resolver) -> Result<PeerChannel, PeerFault> {
+        let endpoint = self.endpoint()?;
+        let (uri, meters): (Uri, _) = (endpoint.uri().clone(), Arc::new(Meters::of(name)));
+        let addresses = Addresses::new(&uri, endpoint, self.dial.clone(), bounds, resolver, Arc::clone(&meters));
+        let link = Arc::new(Link::new(addresses, bounds, self.timeout, meters));
+        Ok(PeerChannel { link, credentials: None, timeout: self.timeout, kind: Kind::Call })
+    }
+
+    /// Keep-alive pings find a silent partition, after which a channel without them never recovers.
+    fn endpoint(&self) -> Result<Endpoint, PeerFault> {
+        let endpoint =
+            Endpoint::from_shared(self.url.clone()).map_err(|source| PeerFault { url: self.url.clone(), source })?;
+        Ok(endpoint
+            .http2_keep_alive_interval(Duration::from_secs(5))
+            .keep_alive_timeout(Duration::from_secs(3))
+            .keep_alive_while_idle(true))
     }
 }
 
-/// A channel for generated clients: adds the service token, the rest of the caller's deadline, and the request's ids.
+/// A channel for generated clients: adds the service token, the rest of the caller's deadline and the request's ids, and keeps
+/// within the peer's [`Bounds`]. Clones share connections, circuits, places and budget.
 #[derive(Clone)]
 pub struct PeerChannel {
-    channel: Channel,
-    credentials: Credentials,
+    link: Arc<Link>,
+    credentials: Option<Credentials>,
     timeout: Duration,
-    is_for_streams: bool,
+    kind: Kind,
 }
 
 impl PeerChannel {
+    /// The same with our identity on every call.
+    #[must_use]
+    pub fn with(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
+    }
+
     /// The same for calls that are answered by a stream. The time-out bounds how long a peer is waited for until it begins to
     /// answer; how long it goes on is for who reads it to say, so neither that nor the caller's deadline is passed on.
     #[must_use]
     pub fn for_streams(self) -> Self {
-        Self { is_for_streams: true, ..self }
+        Self { kind: Kind::Stream, ..self }
+    }
+
+    /// The same for a task that calls now and then and waits for each answer: neither an open circuit nor too many other calls
+    /// keep it from trying, and when it succeeds the circuit is closed.
+    #[must_use]
+    pub fn for_upkeep(self) -> Self {
+        Self { kind: Kind::Upkeep, ..self }
+    }
+
+    async fn run(&self, request: http::Request<Body>, deadline: Instant) -> Result<Answer, Status> {
+        let context = crate::current();
+        let (mut parts, body) = request.into_parts();
+        if let Some(context) = &context {
+            if let Ok(id) = HeaderValue::from_str(&context.request_id) {
+                parts.headers.insert(REQUEST_ID, id);
+            }
+            if let Some(trace) = context.traceparent.as_ref().and_then(|t| HeaderValue::from_str(t).ok()) {
+                parts.headers.insert(TRACEPARENT, trace);
+            }
+        }
+        let token = match &self.credentials {
+            Some(credentials) => Some(credentials.header().await?),
+            None => None,
+        };
+        if let Some(token) = &token {
+            let value = HeaderValue::from_bytes(token.as_encoded_bytes()).expect("metadata is a header value");
+            parts.headers.insert(http::header::AUTHORIZATION, value);
+        }
+        // Every RPC of Nova's takes one message.
+        let body = body.collect().await?.to_bytes();
+        let may_repeat = parts.extensions.get::<Idempotent>().is_some() && !context.is_some_and(|c| c.is_retry);
+        let _place = self.link.enter(self.kind).await?;
+        self.link.budget.deposit();
+        let answer = self.exchange(&parts, &body, may_repeat, deadline).await?;
+        if let Some(token) = &token {
+            self.note_refusal(answer.status.as_ref(), token).await;
+        }
+        Ok(answer)
+    }
+
+    /// Sends until there is an answer that is final.
+    async fn exchange(
+        &self,
+        parts: &Parts,
+        body: &Bytes,
+        may_repeat: bool,
+        deadline: Instant,
+    ) -> Result<Answer, Status> {
+        let (mut tried, mut unsent, mut sent) = (vec![], 0, 0);
+        loop {
+            let request = self.request(parts, body, sent, deadline)?;
+            let (ended, address) = match self.link.exchange(request, self.kind, &tried).await {
+                Ok(answer) => (Ok(answer), None),
+                Err(Miss { fault, way: Way::Refused }) => return Err(fault.into()),
+                Err(Miss { way: Way::NotSent(address), .. }) if unsent < MAX_UNSENT => {
+                    unsent += 1;
+                    tried.push(address);
+                    continue;
+                }
+                Err(Miss { fault, way: Way::NotConnected(address) }) => {
+                    tried.push(address);
+                    if unsent < MAX_UNSENT && self.link.has_other_than(&tried) {
+                        unsent += 1;
+                        continue;
+                    }
+                    (Err(Status::from(fault)), None)
+                }
+                Err(Miss { fault, way: Way::NotSent(address) | Way::Sent(address) }) => {
+                    (Err(Status::from(fault)), Some(address))
+                }
+            };
+            sent += 1;
+            tried.extend(address);
+            let status = match &ended {
+                Ok(answer) => answer.status.as_ref(),
+                Err(status) => Some(status),
+            };
+            let wait = status.filter(|_| may_repeat).and_then(|status| wait_after(sent, status));
+            match wait.filter(|wait| Instant::now() + *wait < deadline) {
+                Some(wait) if self.may_retry() => tokio::time::sleep(wait).await,
+                _ => return ended,
+            }
+        }
+    }
+
+    fn may_retry(&self) -> bool {
+        let meters = &self.link.meters;
+        let is_left = self.link.budget.withdraw();
+        let counter = if is_left { &meters.retries } else { &meters.retries_refused };
+        counter.increment(1);
+        is_left
+    }
+
+    fn request(&self, parts: &Parts, body: &Bytes, sent: u32, deadline: Instant) -> Result<http::Request<Body>, Fault> {
+        let mut parts = parts.clone();
+        if self.kind != Kind::Stream {
+            let ms = deadline.saturating_duration_since(Instant::now()).as_millis().min(MAX_TIMEOUT_MS);
+            if ms == 0 {
+                return Err(Fault::Late);
+            }
+            parts.headers.insert(GRPC_TIMEOUT, HeaderValue::try_from(format!("{ms}m")).expect("digits and a letter"));
+        }
+        if sent > 0 {
+            parts.headers.insert(PREVIOUS_ATTEMPTS, sent.into());
+        }
+        Ok(http::Request::from_parts(parts, Body::new(Full::new(body.clone()))))
+    }
+
+    async fn note_refusal(&self, status: Option<&Status>, token: &MetadataValue<Ascii>) {
+        if let Some(credentials) = &self.credentials
+            && status.is_some_and(|status| status.code() == Code::Unauthenticated)
+        {
+            credentials.forget(token);
+        }
     }
 }
 
@@ -90,48 +239,23 @@ impl Service<http::Request<Body>> for PeerChannel {
     type Future = BoxFuture<Self::Response, Self::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(())) // the channel is waited for inside the call, under its deadline
+        Poll::Ready(Ok(())) // all that is waited for is waited for inside the call, under its deadline
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let Self { channel, credentials, timeout, is_for_streams } = self.clone();
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let channel = self.clone();
         Box::pin(async move {
-            let context = crate::current();
-            let wait = match &context {
-                Some(context) if !is_for_streams => context.remaining().min(timeout),
-                _ => timeout,
+            let begun = Instant::now();
+            let wait = match crate::current() {
+                Some(context) if channel.kind != Kind::Stream => context.remaining().min(channel.timeout),
+                _ => channel.timeout,
             };
-            let headers = request.headers_mut();
-            if let Some(context) = context {
-                if let Ok(id) = HeaderValue::from_str(&context.request_id) {
-                    headers.insert(REQUEST_ID, id);
-                }
-                if let Some(trace) = context.traceparent.and_then(|t| HeaderValue::from_str(&t).ok()) {
-                    headers.insert(TRACEPARENT, trace);
-                }
-            }
-            if !is_for_streams {
-                let ms = wait.as_millis().min(MAX_TIMEOUT_MS);
-                headers.insert(GRPC_TIMEOUT, HeaderValue::try_from(format!("{ms}m")).expect("digits and a letter"));
-            }
-            let call = async move {
-                let token = credentials.header().await?;
-                let authorization =
-                    HeaderValue::from_bytes(token.as_encoded_bytes()).expect("metadata is a header value");
-                request.headers_mut().insert(http::header::AUTHORIZATION, authorization);
-                let response = channel.oneshot(request).await.map_err(|e| {
-                    tracing::debug!(error = %e, "a peer can't be reached");
-                    Status::unavailable("a service that is needed does not answer")
-                })?;
-                if Status::from_header_map(response.headers()).is_some_and(|s| s.code() == Code::Unauthenticated) {
-                    credentials.forget(&token).await;
-                }
-                Ok(response)
-            };
-            match tokio::time::timeout(wait, call).await {
-                Ok(answer) => answer,
-                Err(_) => Err(Status::deadline_exceeded("a service that is needed took too long")),
-            }
+            let deadline = begun + wait;
+            let ended = timeout_at(deadline, channel.run(request, deadline)).await;
+            let ended = ended.unwrap_or_else(|_| Err(Fault::Late.into()));
+            let status = ended.as_ref().map_or_else(Some, |answer| answer.status.as_ref());
+            channel.link.meters.record(status.map_or(Code::Ok, Status::code), begun.elapsed());
+            ended.map(|answer| answer.response)
         })
     }
 }

@@ -1,73 +1,62 @@
-//! At most three tries for calls that may be repeated, with jittered exponential back-off, within the caller's deadline.
+//! Which calls are made again, and when: those that may be repeated, of statuses that pass, after a jittered back-off that
+//! grows or the wait that the peer asks for.
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
 
-const TRIES: u32 = 3;
+use crate::dice;
+
+/// Tries of one call, the first included.
+pub(crate) const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 
-/// Marks a call as one that may be repeated without harm.
+/// Marks a request, among its extensions, as one that may be repeated without harm.
 #[derive(Clone, Copy, Debug)]
 pub struct Idempotent;
 
-/// Calls until an answer is final, at most three times.
-///
-/// # Errors
-/// The last status.
-pub async fn retry<T, F>(_: Idempotent, mut call: impl FnMut() -> F) -> Result<T, Status>
-where
-    F: Future<Output = Result<T, Status>>,
-{
-    let mut wait = FIRST_WAIT;
-    for tried in 1.. {
-        match call().await {
-            Err(status) if tried < TRIES && is_passing(&status) && has_time_for(wait) => {
-                tokio::time::sleep(jittered(wait)).await;
-                wait *= 4;
-            }
-            answer => return answer,
-        }
+/// A request that may be repeated without harm: it is, at most twice, where the peer's budget, the caller's deadline and the
+/// wait that the peer asks for leave room. A call that is itself a retry of our caller's is not: retries of retries multiply.
+pub fn idempotent<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(Idempotent);
+    request
+}
+
+/// How long to wait before another try after `tried` of them, if the status is one that passes.
+pub(crate) fn wait_after(tried: u32, status: &Status) -> Option<Duration> {
+    if tried >= TRIES || !matches!(status.code(), Code::Unavailable | Code::Aborted) {
+        return None;
     }
-    unreachable!("the loop ends with its last try")
-}
-
-fn is_passing(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Aborted)
-}
-
-fn has_time_for(wait: Duration) -> bool {
-    crate::current().is_none_or(|context| context.remaining() > wait * 2)
-}
-
-/// Between half of `wait` and all of it, so that many callers do not come back at the same moment.
-fn jittered(wait: Duration) -> Duration {
-    let mut byte = [0u8; 1];
-    rand::fill(&mut byte).expect("the system's random source does not fail");
-    wait / 2 + wait * u32::from(byte[0]) / 512
+    let back_off = dice::jittered(FIRST_WAIT * 4u32.pow(tried - 1));
+    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    Some(back_off.max(asked.unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
+    use tonic_types::ErrorDetails;
 
-    async fn tries_with(code: Code) -> u32 {
-        let tries = Cell::new(0);
-        let answer: Result<(), _> = retry(Idempotent, || {
-            tries.set(tries.get() + 1);
-            async { Err(Status::new(code, "x")) }
-        })
-        .await;
-        assert_eq!(answer.expect_err("it always fails").code(), code);
-        tries.get()
+    #[test]
+    fn only_passing_failures_are_tried_again_and_not_for_ever() {
+        let wait = |tried, code| wait_after(tried, &Status::new(code, "x"));
+        for _ in 0..100 {
+            let (first, second) = (wait(1, Code::Unavailable), wait(2, Code::Aborted));
+            assert!(first.is_some_and(|wait| (12..=25).contains(&wait.as_millis())), "{first:?}");
+            assert!(second.is_some_and(|wait| (50..=100).contains(&wait.as_millis())), "{second:?}");
+        }
+        assert_eq!(wait(3, Code::Unavailable), None);
+        for code in [Code::NotFound, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal, Code::Unknown] {
+            assert_eq!(wait(1, code), None, "{code:?}");
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_passing_failures_are_tried_again() {
-        assert_eq!(tries_with(Code::Unavailable).await, 3);
-        assert_eq!(tries_with(Code::NotFound).await, 1);
-        assert_eq!(tries_with(Code::DeadlineExceeded).await, 1);
+    #[test]
+    fn a_peer_that_asks_for_a_longer_wait_gets_it() {
+        let asked = Duration::from_secs(1);
+        let details = ErrorDetails::with_retry_info(Some(asked));
+        assert_eq!(wait_after(1, &Status::with_error_details(Code::Unavailable, "x", details)), Some(asked));
     }
 }

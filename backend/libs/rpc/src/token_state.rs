@@ -23,7 +23,7 @@ const LONGEST_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 ///
 /// While it does not answer, tokens go on being checked with what is known: nobody can end a session meanwhile either.
 pub async fn follow_token_state(verifier: &Verifier, auth: PeerChannel) {
-    let mut client = AuthServiceClient::new(auth);
+    let mut client = AuthServiceClient::new(auth.for_upkeep());
     let mut since = None;
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -10,7 +10,7 @@ use protos::messaging::v1::ErrorReason as Reason;
 use protos::user::v1::CheckContactRequest;
 use protos::user::v1::contact::Verdict as Wire;
 use protos::user::v1::user_service_client::UserServiceClient;
-use rpc::{Idempotent, PeerChannel};
+use rpc::PeerChannel;
 use tonic::{Code, Status};
 
 use super::contact_view::{ContactView, Pass, Unanswered, Unknown};
@@ -102,12 +102,10 @@ impl Contacts {
             actor_id: actor.to_string(),
             user_ids: others.iter().map(UserId::to_string).collect(),
         };
-        let call = rpc::retry(Idempotent, || {
-            let (mut users, request) = (self.users.clone(), request.clone());
-            async move { Ok(users.check_contact(request).await?.into_inner()) }
-        });
+        let mut users = self.users.clone();
+        let call = users.check_contact(rpc::idempotent(request));
         let answer = match tokio::time::timeout(self.timeout, call).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => answer.into_inner(),
             Ok(Err(status)) => return Err(self.unanswered(&status)),
             Err(_) => return Err(self.unanswered(&Status::deadline_exceeded("no answer in time"))),
         };

@@ -313,17 +313,7 @@ mod tests {
 
     #[test]
     fn the_example_has_every_key() {
-        fn keys(value: &toml::Value, path: &str, into: &mut BTreeSet<String>) {
-            match value {
-                toml::Value::Table(table) => table.iter().for_each(|(k, v)| keys(v, &format!("{path}.{k}"), into)),
-                _ => drop(into.insert(path.to_owned())),
-            }
-        }
-        let (mut shown, mut known) = (BTreeSet::new(), BTreeSet::new());
-        let example: toml::Table = EXAMPLE.parse().expect("toml");
-        keys(&example["messaging"], "messaging", &mut shown);
-        keys(&toml::Value::try_from(Config::default()).expect("serializable"), "messaging", &mut known);
-        assert_eq!(shown, known);
+        testkit::assert_every_key::<Config>(EXAMPLE);
     }
 
     #[test]

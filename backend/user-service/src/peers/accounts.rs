@@ -9,7 +9,7 @@ use ids::UserId;
 use moka::sync::Cache;
 use protos::auth::v1 as pb;
 use protos::auth::v1::auth_service_client::AuthServiceClient;
-use rpc::{Idempotent, PeerChannel, retry};
+use rpc::PeerChannel;
 use tonic::{Code, Status};
 
 use crate::metrics::Metrics;
@@ -135,12 +135,9 @@ impl Accounts {
     }
 
     async fn ask(&self, users: &[UserId]) -> Result<HashMap<String, pb::User>, Status> {
-        let user_ids: Vec<String> = users.iter().map(UserId::to_string).collect();
-        let answer = retry(Idempotent, || {
-            let (mut client, user_ids) = (self.client.clone(), user_ids.clone());
-            async move { client.get_users_by_ids(pb::GetUsersByIdsRequest { user_ids }).await }
-        });
-        Ok(answer.await?.into_inner().users)
+        let user_ids = users.iter().map(UserId::to_string).collect();
+        let request = rpc::idempotent(pb::GetUsersByIdsRequest { user_ids });
+        Ok(self.client.clone().get_users_by_ids(request).await?.into_inner().users)
     }
 
     fn is_paused(&self) -> bool {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rpc::{Dial, Doorway};
+use rpc::{Bounds, Credentials, Dial, Doorway, PeerChannel};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::{Fault, PeersTls, Plaintext, Secret, Validate, duration};
+use super::{Fault, PeerBounds, PeersTls, Plaintext, Secret, Validate, duration};
 use crate::Lifecycle;
 
 /// `[<service>.peers]`: the other services, and who we are to them.
@@ -36,6 +36,8 @@ pub struct Peers {
     pub client_secret: Secret,
     /// Whom we believe, and what we show them.
     pub tls: PeersTls,
+    /// What calls to each of them may cost.
+    pub bounds: PeerBounds,
     /// The way to the peers where this process serves them itself; set by its program, whatever the addresses are.
     #[serde(skip)]
     pub doorway: Option<Doorway>,
@@ -55,6 +57,7 @@ impl Default for Peers {
             client_id: String::new(),
             client_secret: Secret::default(),
             tls: PeersTls::default(),
+            bounds: PeerBounds::default(),
             doorway: None,
         }
     }
@@ -66,29 +69,47 @@ impl Peers {
     /// # Errors
     /// With a sentence that names the file, if one of TLS can't be used.
     pub fn open(&self, service: &str, life: &Lifecycle) -> anyhow::Result<OpenPeers> {
+        let bounds = self.bounds.bounds();
         let dialer = Dialer::open(&self.tls, self.doorway.clone(), life)?;
-        let auth = dialer.peer(&self.auth_url, &self.auth_name, self.timeout)?;
+        let user = dialer.peer(&self.user_url, &self.user_name, self.timeout)?;
+        let messaging = dialer.peer(&self.messaging_url, &self.messaging_name, self.timeout)?;
+        let auth = dialer.peer(&self.auth_url, &self.auth_name, self.timeout)?.open("auth", &bounds)?;
         let client_id = if self.client_id.is_empty() { service } else { &self.client_id };
-        let credentials = rpc::Credentials::new(auth.channel()?, client_id, self.client_secret.to_secret_string());
-        Ok(OpenPeers {
-            user: dialer.peer(&self.user_url, &self.user_name, self.timeout)?,
-            messaging: dialer.peer(&self.messaging_url, &self.messaging_name, self.timeout)?,
-            auth,
-            credentials,
-        })
+        let credentials = Credentials::new(auth.clone(), client_id, self.client_secret.to_secret_string());
+        Ok(OpenPeers { auth: auth.with(credentials.clone()), user, messaging, bounds, credentials })
     }
 }
 
-/// The peers of a service, with our identity, issued by the auth service.
+/// The peers of a service, called with our identity, issued by the auth service.
 pub struct OpenPeers {
+    auth: PeerChannel,
+    user: rpc::Peer,
+    messaging: rpc::Peer,
+    bounds: Bounds,
+    credentials: Credentials,
+}
+
+impl OpenPeers {
     /// The auth service.
-    pub auth: rpc::Peer,
-    /// The user service.
-    pub user: rpc::Peer,
-    /// The messaging service.
-    pub messaging: rpc::Peer,
-    /// Who we are to them.
-    pub credentials: rpc::Credentials,
+    pub fn auth(&self) -> PeerChannel {
+        self.auth.clone()
+    }
+
+    /// The user service, with connections and bounds of this channel's own.
+    ///
+    /// # Errors
+    /// If its address can't be read.
+    pub fn user(&self) -> anyhow::Result<PeerChannel> {
+        Ok(self.user.open("user", &self.bounds)?.with(self.credentials.clone()))
+    }
+
+    /// The messaging service, with connections and bounds of this channel's own.
+    ///
+    /// # Errors
+    /// If its address can't be read.
+    pub fn messaging(&self) -> anyhow::Result<PeerChannel> {
+        Ok(self.messaging.open("messaging", &self.bounds)?.with(self.credentials.clone()))
+    }
 }
 
 /// Turns addresses into peers.
@@ -135,6 +156,7 @@ impl Validate for Peers {
             self.tls.validate_peer(section, (name, url), certificate_name, self.plaintext, faults);
         }
         self.tls.validate(section, faults);
+        self.bounds.validate(&format!("{section}.bounds"), faults);
         if self.timeout.is_zero() {
             faults.push(Fault::new(format!("{section}.timeout"), "must not be 0"));
         }

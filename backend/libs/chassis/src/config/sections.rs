@@ -22,6 +22,13 @@ pub struct Listen {
     pub plaintext: Plaintext,
     /// Connections open at once on each port; more are closed at once.
     pub max_connections: usize,
+    /// How old a connection gets, a tenth more or less; 0s: as old as it likes. Then its client makes another, and so finds
+    /// replicas that are new.
+    #[serde(with = "duration")]
+    pub max_connection_age: Duration,
+    /// How long streams on an old connection go on before they end, for their readers to come back with their cursors.
+    #[serde(with = "duration")]
+    pub max_connection_age_grace: Duration,
     /// A connection that takes nothing for so long while there is something for it is closed.
     #[serde(with = "duration")]
     pub write_timeout: Duration,
@@ -76,6 +83,8 @@ impl Default for Listen {
             grpc_port: 0,
             plaintext: Plaintext::Loopback,
             max_connections: 20_000,
+            max_connection_age: Duration::from_secs(10 * 60),
+            max_connection_age_grace: Duration::from_secs(5 * 60),
             write_timeout: Duration::from_secs(60),
             trusted_proxies: vec![],
             proxy_header: ProxyHeader::default(),
@@ -100,6 +109,11 @@ impl Validate for Listen {
         };
         rule(self.http_port == 0 || self.http_port != self.grpc_port, "grpc_port", "must differ from http_port");
         rule(self.max_connections > 0, "max_connections", "must be at least 1");
+        rule(
+            self.max_connection_age.is_zero() || self.max_connection_age >= Duration::from_millis(100),
+            "max_connection_age",
+            "must be at least 100ms, or 0s",
+        );
         rule(self.write_timeout >= Duration::from_millis(100), "write_timeout", "must be at least 100ms");
         rule(
             Proxies::of(self).is_ok(),

@@ -1,5 +1,6 @@
 //! The guard that every call passes.
 
+mod age;
 mod connections;
 mod limits;
 mod plaintext;
