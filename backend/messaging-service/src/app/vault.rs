@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::Meter;
 use clock::Clock;
 use errors::{Class, Classify};
 use ids::{ConversationId, MessageId, UserId};
@@ -67,6 +68,7 @@ pub struct Vault {
     clock: Clock,
     known: moka::sync::Cache<Author, Known>,
     destroyed: moka::sync::Cache<UserId, ()>,
+    meter: Meter,
 }
 
 impl Vault {
@@ -74,7 +76,7 @@ impl Vault {
     pub fn new(root: RootKey, pg: Pool, clock: Clock) -> Self {
         let known = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
         let destroyed = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR * 2).build();
-        Self { root, pg, clock, known, destroyed }
+        Self { root, pg, clock, known, destroyed, meter: Meter::new("content_keys") }
     }
 
     /// The key for what `author` writes; made if it is their first word there.
@@ -98,6 +100,12 @@ impl Vault {
                 self.make_missing(&mut conn, keys).await?;
             }
         }
+    }
+
+    /// Writes the gauges.
+    pub fn record_metrics(&self) {
+        self.known.run_pending_tasks();
+        self.meter.entries(self.known.entry_count());
     }
 
     /// Whether the author's key is at hand, which only somebody who was a member a minute ago has made so.
@@ -211,7 +219,14 @@ impl Vault {
     }
 
     fn recall(&self, author: &Author) -> Option<Known> {
-        if self.destroyed.contains_key(&author.0) { Some(Known::Destroyed) } else { self.known.get(author) }
+        let known =
+            if self.destroyed.contains_key(&author.0) { Some(Known::Destroyed) } else { self.known.get(author) };
+        if known.is_some() {
+            self.meter.hit()
+        } else {
+            self.meter.miss()
+        }
+        known
     }
 
     /// What keys make; nothing if one is missing.
