@@ -1,5 +1,6 @@
 //! `[user]`: the configuration of the user service. user-service.example.toml shows every key with its default.
 
+mod cache;
 mod rate_limits;
 
 use chassis::config::{
@@ -7,6 +8,7 @@ use chassis::config::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use cache::CacheSection;
 pub use rate_limits::RateLimits;
 
 /// What the messaging service may count on: so many ids it names in one CheckContact without asking.
@@ -32,7 +34,9 @@ pub struct Config {
     pub tokens: AcceptedTokens,
     /// How many calls are taken from whom.
     pub rate_limits: RateLimits,
-    /// What replicas share: limits.
+    /// What is remembered of the database.
+    pub cache: CacheSection,
+    /// What replicas share: limits, and what has changed.
     pub redis: Redis,
 }
 
@@ -47,6 +51,7 @@ impl Default for Config {
             peers: Peers::default(),
             tokens: AcceptedTokens::default(),
             rate_limits: RateLimits::default(),
+            cache: CacheSection::default(),
             redis: Redis::default(),
         }
     }
@@ -67,6 +72,7 @@ impl Validate for Config {
         self.peers.validate(&key("peers"), faults);
         self.tokens.validate(&key("tokens"), faults);
         self.rate_limits.validate(&key("rate_limits"), faults);
+        self.cache.validate(&key("cache"), faults);
         self.redis.validate(&key("redis"), faults);
     }
 }
@@ -115,10 +121,11 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_by_its_key() {
-        let toml =
-            "[user]\nmax_batch = 0\nmax_contacts = 999\n[user.tokens]\nissuer = ''\n[user.paging]\nmax_limit = 0";
+        let toml = "[user]\nmax_batch = 0\nmax_contacts = 999\n[user.tokens]\nissuer = ''\n[user.paging]\nmax_limit = 0\n[user.cache]\nmax_age = '901ms'";
         let keys: Vec<String> = read(toml).1.into_iter().map(|fault| fault.key).collect();
-        for key in ["user.max_batch", "user.max_contacts", "user.tokens.issuer", "user.paging.max_limit"] {
+        for key in
+            ["user.max_batch", "user.max_contacts", "user.tokens.issuer", "user.paging.max_limit", "user.cache.max_age"]
+        {
             assert!(keys.iter().any(|k| k == key), "{key} in {keys:?}");
         }
     }

@@ -1,12 +1,13 @@
 //! The user service: profiles, settings, follows, blocks and search.
 //!
 //! `grpc` decodes and encodes, `app` holds the use cases, `model` the rules without I/O, `storage` the SQL, `peers` the calls to
-//! other services. Everything that starts the service, the tests too, goes through [`start()`].
+//! other services, `memory` what is remembered of the database. Everything that starts the service, the tests too, goes through [`start()`].
 
 pub mod admin;
 pub mod app;
 pub mod config;
 pub mod grpc;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod peers;

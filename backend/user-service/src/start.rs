@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broadcast::Broadcast;
 use chassis::config::OpenPeers;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use pg::Pool;
@@ -13,6 +14,7 @@ use tonic::service::Routes;
 
 use crate::app::{App, Batches};
 use crate::grpc::{ACCESS, RATES, Server};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::peers::{Accounts, Contacts};
 use crate::{Config, DOMAIN};
@@ -21,6 +23,8 @@ use crate::{Config, DOMAIN};
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 const NAME: &str = "user";
+/// What the replicas tell each other of in Redis.
+const TOPIC: &str = "nova:user:changes";
 /// Full name of the gRPC service.
 const GRPC_NAME: &str = "nova.user.v1.UserService";
 
@@ -37,6 +41,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, RATES, classes, most, &config.redis, life.clock()).await?;
     let app = Arc::new(app(&config, &life, &wiring, pool.clone(), auth, &peers)?);
+    let measured = Arc::clone(&app);
 
     let grpc = UserServiceServer::new(Server::new(app))
         .max_decoding_message_size(config.listen.max_request_bytes)
@@ -53,10 +58,23 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         limiter,
         grpc: Routes::new(grpc),
         http: axum::Router::new(),
-        ready_after: chassis::all_answer([pool.clone()], verifier),
-        record_metrics: Arc::new(move || pool.record_metrics()),
+        ready_after: chassis::all_answer([pool], verifier),
+        record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await
+}
+
+/// What is remembered, and the worker that lets replicas hear of each other's changes.
+fn memory(config: &Config, life: &Lifecycle) -> anyhow::Result<Memory> {
+    let (profiles, hiders) = config.cache.terms();
+    let url = config.redis.url.expose();
+    if url.is_empty() {
+        return Ok(Memory::new(profiles, hiders, Broadcast::off()));
+    }
+    let (broadcast, worker) = Broadcast::new(url, TOPIC)?;
+    let memory = Memory::new(profiles, hiders, broadcast);
+    life.spawn_droppable("broadcast", worker.run(memory.hearing()));
+    Ok(memory)
 }
 
 fn app(
@@ -79,6 +97,7 @@ fn app(
         contacts,
         paging: config.paging.limits(),
         batches: Batches { profiles: config.max_batch, contacts: config.max_contacts },
+        memory: memory(config, life)?,
         metrics,
     })
 }

@@ -1,10 +1,12 @@
 //! Checks access tokens without asking anyone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use cache::Meter;
 use chrono::{DateTime, Utc};
 use clock::Clock;
 use ids::{SessionId, UserId};
@@ -82,7 +84,10 @@ pub struct Verifier {
     audience: String,
     keys: RwLock<Arc<KeySet>>,
     revoked: RwLock<HashMap<SessionId, DateTime<Utc>>>,
-    verified: moka::sync::Cache<[u8; 32], Caller>,
+    /// Counts replacements of the keys: a token is remembered together with the number from before it was checked.
+    generation: AtomicU64,
+    verified: moka::sync::Cache<[u8; 32], (u64, Caller)>,
+    meter: Meter,
     installs: watch::Sender<u64>,
     revocations: watch::Sender<u64>,
 }
@@ -96,7 +101,9 @@ impl Verifier {
             audience: audience.into(),
             keys: RwLock::default(),
             revoked: RwLock::default(),
+            generation: AtomicU64::default(),
             verified: moka::sync::Cache::new(CACHED_TOKENS),
+            meter: Meter::new("tokens"),
             installs: watch::Sender::new(0),
             revocations: watch::Sender::new(0),
         }
@@ -110,6 +117,8 @@ impl Verifier {
         if self.current_keys().json != jwks {
             let new = Arc::new(KeySet::from_json(jwks)?);
             *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+            // One that is being checked with the old keys right now is remembered in vain.
+            self.generation.fetch_add(1, Ordering::SeqCst);
             self.verified.invalidate_all();
         }
         self.installs.send_modify(|n| *n += 1);
@@ -158,14 +167,24 @@ impl Verifier {
         }
         let fingerprint: [u8; 32] =
             digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("a SHA-256 has 32 bytes");
-        if let Some(caller) = self.verified.get(&fingerprint) {
+        let generation = self.generation.load(Ordering::SeqCst);
+        let known = self.verified.get(&fingerprint).filter(|(verified_in, _)| *verified_in == generation);
+        if let Some((_, caller)) = known {
+            self.meter.hit();
             return self.still_valid(&caller).map(|()| caller);
         }
+        self.meter.miss();
         let claims = self.claims(token).await?;
         let caller = self.caller(claims)?;
         self.still_valid(&caller)?;
-        self.verified.insert(fingerprint, caller.clone());
+        self.verified.insert(fingerprint, (generation, caller.clone()));
         Ok(caller)
+    }
+
+    /// Writes the gauges.
+    pub fn record_metrics(&self) {
+        self.verified.run_pending_tasks();
+        self.meter.entries(self.verified.entry_count());
     }
 
     async fn claims(&self, token: &str) -> Result<Claims, Denied> {

@@ -102,9 +102,10 @@ impl Service {
         let http_routes = rest::routes(self.grpc_name, direct, limits)?.merge(self.http);
         let described = described(self.grpc_name, self.access);
 
-        let (limiter, record_metrics) = (self.limiter, self.record_metrics);
+        let (verifier, limiter, record_metrics) = (self.verifier, self.limiter, self.record_metrics);
         let http = probes(vec![(self.name, readiness.clone())])
             .merge(metrics(move || {
+                verifier.record_metrics();
                 limiter.record_metrics();
                 record_metrics();
             }))

@@ -51,6 +51,11 @@ impl Tokens {
         Arc::new(verifier)
     }
 
+    /// The public key as a JWK set.
+    pub fn jwks(&self) -> &str {
+        &self.jwks
+    }
+
     /// What an auth service answers to who follows the state of tokens: its public key, and no ended session.
     ///
     /// # Panics

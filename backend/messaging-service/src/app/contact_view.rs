@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cache::Meter;
 use ids::UserId;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -90,6 +91,7 @@ struct Inner {
     terms: Terms,
     numbers: Box<[AtomicU64]>,
     entries: moka::sync::Cache<Key, Entry>,
+    meter: Meter,
     flights: Mutex<HashMap<(Key, u64), Flight>>,
     /// One for each writer that acts on passes.
     gates: Mutex<Vec<Gate>>,
@@ -105,6 +107,7 @@ impl ContactView {
             terms,
             numbers: std::iter::repeat_with(AtomicU64::default).take(SHARDS).collect(),
             entries: moka::sync::Cache::new(terms.capacity),
+            meter: Meter::new("contacts"),
             flights: Mutex::default(),
             gates: Mutex::default(),
         }))
@@ -123,8 +126,10 @@ impl ContactView {
         let pass = |verdict, valid_until| Pass { verdict, actor, other, token, valid_until };
         let known = self.0.entries.get(&(actor, other)).filter(|entry| entry.token == token);
         if let Some(entry) = known.filter(|entry| entry.asked_at.elapsed() <= self.0.terms.fresh) {
+            self.0.meter.hit_of_age(entry.asked_at.elapsed());
             return Ok(pass(entry.verdict, entry.asked_at + MAX_AGE));
         }
+        self.0.meter.miss();
         // What holds is acted on as briefly after it was found to hold as an answer after its question.
         let held = |unreachable_at: Instant| {
             let entry = known.filter(|entry| entry.asked_at.elapsed() <= self.0.terms.hold);
@@ -177,6 +182,12 @@ impl ContactView {
         gate
     }
 
+    /// Writes the gauges.
+    pub fn record_metrics(&self) {
+        self.0.entries.run_pending_tasks();
+        self.0.meter.entries(self.0.entries.entry_count());
+    }
+
     /// Numbers only grow, so the sum is the same only if none of them has changed.
     fn token(&self, actor: UserId, other: UserId) -> u64 {
         [self.user_number(actor), self.user_number(other), self.pair_number(actor, other)]
@@ -205,7 +216,10 @@ impl ContactView {
         let mut flight = {
             let mut flights = lock(&self.0.flights);
             match flights.get(&(key, token)) {
-                Some(flight) => flight.clone(),
+                Some(flight) => {
+                    self.0.meter.joined();
+                    flight.clone()
+                }
                 None => {
                     let (sender, flight) = watch::channel(None);
                     flights.insert((key, token), flight.clone());
@@ -248,7 +262,8 @@ impl Landing {
                     entries.insert(*key, Entry { unreachable_at: Some(Instant::now()), ..entry });
                 }
             }
-            Ok(_) | Err(_) => {}
+            Ok(_) => view.0.meter.fill_refused(),
+            Err(_) => {}
         }
         sender.send_replace(Some(answer.map(|verdict| (verdict, asked_at))));
     }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use authn::{Caller, Denied};
 use broadcast::Broadcast;
+use cache::Meter;
 use clock::Clock;
 use ids::{ConversationId, UserId};
 use pg::page::Limits as PageLimits;
@@ -44,6 +45,7 @@ pub struct App {
     limits: Limits,
     pages: Pages,
     facts: moka::sync::Cache<ConversationId, Facts>,
+    facts_meter: Meter,
     vault: Arc<Vault>,
     contacts: Contacts,
     /// Of edits; the lanes have their own.
@@ -89,10 +91,27 @@ impl App {
         let (events, follower) = Events::new(&pg, &vault, terms, broadcast, clock.now(), &metrics);
         let events = Arc::new(events);
         let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &events, &metrics);
-        let facts = moka::sync::Cache::new(REMEMBERED_CONVERSATIONS);
+        let (facts, facts_meter) = (moka::sync::Cache::new(REMEMBERED_CONVERSATIONS), Meter::new("conversations"));
         let gate = contacts.view().new_gate();
         let workers = Workers { lanes: workers, follower };
-        (Self { pg, lanes_pg, clock, limits, pages, facts, vault, contacts, gate, lanes, events, metrics }, workers)
+        (
+            Self {
+                pg,
+                lanes_pg,
+                clock,
+                limits,
+                pages,
+                facts,
+                facts_meter,
+                vault,
+                contacts,
+                gate,
+                lanes,
+                events,
+                metrics,
+            },
+            workers,
+        )
     }
 
     /// The streams.
@@ -127,8 +146,10 @@ impl App {
     /// What never changes about a conversation; remembered, so that a send needs one round trip.
     async fn facts_of(&self, conversation: ConversationId) -> Result<Option<Facts>, pg::Error> {
         if let Some(facts) = self.facts.get(&conversation) {
+            self.facts_meter.hit();
             return Ok(Some(facts));
         }
+        self.facts_meter.miss();
         let mut conn = self.pg.conn().await?;
         let facts = stored::facts_of(&mut conn, conversation).await?;
         if let Some(facts) = facts {
@@ -141,9 +162,12 @@ impl App {
     pub fn record_metrics(&self) {
         self.pg.record_metrics();
         self.lanes_pg.record_metrics();
-        self.vault.record_metrics();
         self.metrics.send_waiting(self.lanes.waiting());
         self.events.record_metrics(&self.metrics);
+        self.facts.run_pending_tasks();
+        self.facts_meter.entries(self.facts.entry_count());
+        self.vault.record_metrics();
+        self.contacts.view().record_metrics();
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::Meter;
 use clock::Clock;
 use errors::{Class, Classify};
 use ids::{ConversationId, MessageId, UserId};
@@ -69,6 +70,7 @@ pub struct Vault {
     clock: Clock,
     known: moka::sync::Cache<Author, Known>,
     destroyed: moka::sync::Cache<UserId, ()>,
+    meter: Meter,
 }
 
 impl Vault {
@@ -76,7 +78,7 @@ impl Vault {
     pub fn new(root: RootKey, pg: Pool, keys_pg: Pool, clock: Clock) -> Self {
         let known = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
         let destroyed = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR * 2).build();
-        Self { root, pg, keys_pg, clock, known, destroyed }
+        Self { root, pg, keys_pg, clock, known, destroyed, meter: Meter::new("content_keys") }
     }
 
     /// The key for what `author` writes; made if it is their first word there.
@@ -95,6 +97,13 @@ impl Vault {
                 None => self.make_missing(user, conversation).await?,
             }
         }
+    }
+
+    /// Writes the gauges.
+    pub fn record_metrics(&self) {
+        self.keys_pg.record_metrics();
+        self.known.run_pending_tasks();
+        self.meter.entries(self.known.entry_count());
     }
 
     /// Whether the author's key is at hand, which only somebody who was a member a minute ago has made so.
@@ -174,11 +183,6 @@ impl Vault {
         user_keys::move_here(&self.pg, &self.keys_pg).await
     }
 
-    /// Writes gauges into the metrics.
-    pub fn record_metrics(&self) {
-        self.keys_pg.record_metrics();
-    }
-
     /// Seals the texts of an earlier release that lie in clear, and ends when there are none.
     pub async fn seal_the_old(self: Arc<Self>) {
         let mut sealed = 0;
@@ -217,7 +221,14 @@ impl Vault {
     }
 
     fn recall(&self, author: &Author) -> Option<Known> {
-        if self.destroyed.contains_key(&author.0) { Some(Known::Destroyed) } else { self.known.get(author) }
+        let known =
+            if self.destroyed.contains_key(&author.0) { Some(Known::Destroyed) } else { self.known.get(author) };
+        if known.is_some() {
+            self.meter.hit()
+        } else {
+            self.meter.miss()
+        }
+        known
     }
 
     /// The keys of `authors`, remembered from now on; those that are not complete are left out.

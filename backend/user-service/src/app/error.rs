@@ -1,5 +1,7 @@
 //! Why a use case refuses or fails.
 
+use std::sync::Arc;
+
 use authn::Denied;
 use errors::{Class, Classify, FieldViolation, Invalid};
 use ids::UserId;
@@ -44,6 +46,9 @@ pub enum Error {
     /// The database gave no answer.
     #[error(transparent)]
     Pg(#[from] pg::Error),
+    /// The database gave no answer to a read that others waited for too.
+    #[error(transparent)]
+    PgShared(#[from] Arc<pg::Error>),
 }
 
 impl From<FieldViolation> for Error {
@@ -65,6 +70,7 @@ impl Classify for Error {
             Self::Page(e) => e.class(),
             Self::Accounts(_) | Self::Unsettled(_) => Class::unavailable(),
             Self::Pg(e) => e.class(),
+            Self::PgShared(e) => e.class(),
         }
     }
 }

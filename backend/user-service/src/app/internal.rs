@@ -9,6 +9,7 @@ use ids::UserId;
 use uuid::Uuid;
 
 use super::{App, Error};
+use crate::memory::Stale;
 use crate::model::{Account, ContactFacts, Verdict};
 use crate::storage::{contacts, counts, follows, locks, profiles};
 
@@ -20,6 +21,7 @@ impl App {
     /// there.
     pub async fn ensure_profile(&self, caller: &Caller, account: &Account) -> Result<bool, Error> {
         caller.must_be_service()?;
+        let _changing = self.memory.changing([Stale::Profile(account.id)]);
         let mut conn = self.pool.conn().await?;
         let made = profiles::insert(&mut conn, account, false).await?;
         if made {
@@ -40,8 +42,10 @@ impl App {
         caller.must_be_service()?;
         let mut tx = self.pool.begin().await?;
         locks::lock_user(&mut tx, user).await?; // whoever follows at this moment has committed, or will see the deletion
+        let changing = self.memory.changing([Stale::Profile(user)]);
         let deleted = profiles::delete(&mut tx, user, deleted_at).await?;
         tx.commit().await?;
+        drop(changing);
         if deleted {
             self.metrics.profile_deleted();
         }
@@ -60,6 +64,8 @@ impl App {
             ended = follows::delete_by_followee(&mut tx, user, ENDED_AT_ONCE).await?;
         }
         counts::change(&mut tx, &ended, -1).await?;
+        let counted = ended.iter().flat_map(|follow| [follow.follower, follow.followee]);
+        let _changing = self.memory.changing(counted.map(Stale::Profile));
         tx.commit().await?;
         Ok(!ended.is_empty())
     }

@@ -3,7 +3,6 @@
 use authn::Caller;
 use ids::UserId;
 use pg::page::{Binding, Page, PageError};
-use uuid::Uuid;
 
 use super::{App, Error, PageArgs, Users, viewer};
 use crate::model::FollowStatus;
@@ -93,7 +92,7 @@ impl App {
         rows: Vec<Listed>,
     ) -> Result<Users, Error> {
         let (rows, next_page_token) = page.finish(rows, Listed::key);
-        let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+        let ids: Vec<UserId> = rows.iter().map(|row| row.id.into()).collect();
         Ok(Users { profiles: self.in_order(caller, viewer, &ids).await?, next_page_token })
     }
 }

@@ -21,6 +21,7 @@ pub use error::Error;
 pub use export::{Record, Tie};
 pub use profiles::Shown;
 
+use crate::memory::{Memory, Stale};
 use crate::metrics::Metrics;
 use crate::model::{Pair, View};
 use crate::peers::{Accounts, Contacts};
@@ -40,6 +41,8 @@ pub struct App {
     pub paging: Limits,
     /// Bounds of batches.
     pub batches: Batches,
+    /// What is remembered of the database.
+    pub memory: Memory,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -73,6 +76,13 @@ pub struct Users {
 }
 
 impl App {
+    /// Writes gauges into the metrics.
+    pub fn record_metrics(&self) {
+        self.pool.record_metrics();
+        self.memory.record_metrics();
+        self.accounts.record_metrics();
+    }
+
     fn page<K>(&self, args: &PageArgs, binding: Binding) -> Result<Page<K>, Error>
     where
         K: serde::Serialize + serde::de::DeserializeOwned,
@@ -94,6 +104,7 @@ impl App {
         if accounts.is_empty() {
             return Ok(false);
         }
+        let _changing = self.memory.changing(accounts.iter().map(|account| Stale::Profile(account.id)));
         let mut conn = self.pool.conn().await?;
         for account in &accounts {
             if profiles_table::insert(&mut conn, account, true).await? {

@@ -5,6 +5,7 @@ use ids::UserId;
 use pg::Tx;
 
 use super::{App, Error, view};
+use crate::memory::{Changing, Stale};
 use crate::model::{Follow, FollowStatus, Kind, Pair, Standing};
 use crate::storage::follows::{self, PairState, Presence};
 use crate::storage::{blocks, counts, locks};
@@ -30,6 +31,7 @@ impl App {
         if changed {
             counts::change(&mut tx, &[follow], 1).await?;
         }
+        let _changing = self.counted(pair);
         tx.commit().await?;
         Ok(Standing { follows: Some(status), ..state.standing }.kind(view(caller, pair)))
     }
@@ -43,6 +45,7 @@ impl App {
         if let Some(ended) = follows::delete(&mut tx, pair).await? {
             counts::change(&mut tx, &[ended], -1).await?;
         }
+        let _changing = self.counted(pair);
         tx.commit().await?;
         Ok(Standing { follows: None, ..state.standing }.kind(view(caller, pair)))
     }
@@ -57,7 +60,9 @@ impl App {
             ended.extend(follows::delete(&mut tx, pair.reversed()).await?);
             counts::change(&mut tx, &ended, -1).await?;
         }
+        let changing = (self.counted(pair), self.memory.changing([Stale::Hiders(pair.second)]));
         tx.commit().await?;
+        drop(changing);
         // Also after a repeated block: the first one may have ended before this was done.
         Ok(self.contacts.settle(pair.first, pair.second).await?)
     }
@@ -68,7 +73,9 @@ impl App {
         let mut tx = self.pool.begin().await?;
         locks::lock_pair(&mut tx, pair).await?;
         blocks::delete(&mut tx, pair).await?;
+        let changing = self.memory.changing([Stale::Hiders(pair.second)]);
         tx.commit().await?;
+        drop(changing);
         self.contacts.announce(pair.first, Some(pair.second)).await;
         Ok(())
     }
@@ -91,6 +98,7 @@ impl App {
         } else {
             follows::delete(&mut tx, request).await?;
         }
+        let _changing = self.counted(request);
         tx.commit().await?;
         Ok(Standing { followed_by: accept.then_some(status), ..state.standing }.kind(view(caller, answer)))
     }
@@ -105,6 +113,11 @@ impl App {
         }
         require_live(pair, &state)?;
         Ok(state.standing.kind(view(caller, pair)))
+    }
+
+    /// To be held while the counts of both are changed.
+    fn counted(&self, pair: Pair) -> Changing<'_> {
+        self.memory.changing([Stale::Profile(pair.first), Stale::Profile(pair.second)])
     }
 
     async fn pair_state(&self, pair: Pair) -> Result<PairState, Error> {

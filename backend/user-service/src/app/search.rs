@@ -1,8 +1,8 @@
 //! Finding users by name.
 
 use authn::Caller;
+use ids::UserId;
 use pg::page::{Binding, PageError};
-use uuid::Uuid;
 
 use super::{App, Error, PageArgs, Users, viewer};
 use crate::model::Query;
@@ -20,7 +20,7 @@ impl App {
         let hits = search::search(&mut tx, viewer, query, page.after(), page.offset(), page.fetch()).await?;
         tx.commit().await?;
         let (hits, next_page_token) = page.finish(hits, |hit| *hit);
-        let ids: Vec<Uuid> = hits.iter().map(|hit| hit.id).collect();
+        let ids: Vec<UserId> = hits.iter().map(|hit| hit.id.into()).collect();
         Ok(Users { profiles: self.in_order(caller, viewer, &ids).await?, next_page_token })
     }
 }

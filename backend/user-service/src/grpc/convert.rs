@@ -1,5 +1,7 @@
 //! Between messages and model.
 
+use std::sync::Arc;
+
 use clock::rfc3339;
 use errors::FieldExt;
 use ids::UserId;
@@ -14,6 +16,7 @@ use crate::model::{
 
 pub fn profile(shown: Shown) -> pb::UserProfile {
     let Shown { profile, email } = shown;
+    let profile = Arc::unwrap_or_clone(profile);
     let address = |url: String| (!url.is_empty()).then_some(url);
     pb::UserProfile {
         id: profile.id.to_string(),

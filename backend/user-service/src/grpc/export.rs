@@ -12,7 +12,7 @@ impl From<Record> for pb::ExportUserResponse {
         let (kind, record) = match record {
             // The e-mail is the auth service's to export.
             Record::Profile(profile) => {
-                ("profile", rest::json(&convert::profile(Shown { profile: *profile, email: None })))
+                ("profile", rest::json(&convert::profile(Shown { profile: profile.into(), email: None })))
             }
             Record::Settings(settings) => ("settings", rest::json(&convert::settings(*settings))),
             Record::Follow(tie) => ("follow", follow(tie)),

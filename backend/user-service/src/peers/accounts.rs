@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cache::Meter;
 use chrono::DateTime;
 use ids::UserId;
 use moka::sync::Cache;
@@ -41,6 +42,7 @@ pub struct Unreachable(#[source] Status);
 pub struct Accounts {
     client: AuthServiceClient<PeerChannel>,
     emails: Cache<UserId, Arc<str>>,
+    emails_meter: Meter,
     strangers: Cache<UserId, ()>,
     paused_until: Mutex<Option<Instant>>,
     metrics: Metrics,
@@ -52,6 +54,7 @@ impl Accounts {
         Self {
             client: AuthServiceClient::new(channel),
             emails: Cache::builder().max_capacity(EMAILS).time_to_live(EMAIL_LIFE).build(),
+            emails_meter: Meter::new("emails"),
             strangers: Cache::builder().max_capacity(STRANGERS).time_to_live(STRANGER_LIFE).build(),
             paused_until: Mutex::default(),
             metrics,
@@ -85,8 +88,14 @@ impl Accounts {
         let mut missing = Vec::new();
         for user in users {
             match self.emails.get(user) {
-                Some(email) => drop(known.insert(*user, email)),
-                None => missing.push(*user),
+                Some(email) => {
+                    self.emails_meter.hit();
+                    known.insert(*user, email);
+                }
+                None => {
+                    self.emails_meter.miss();
+                    missing.push(*user);
+                }
             }
         }
         if missing.is_empty() || self.is_paused() {
@@ -111,6 +120,12 @@ impl Accounts {
     /// Forgets what was remembered of an account that ended.
     pub fn forget(&self, user: UserId) {
         self.emails.invalidate(&user);
+    }
+
+    /// Writes the gauges.
+    pub fn record_metrics(&self) {
+        self.emails.run_pending_tasks();
+        self.emails_meter.entries(self.emails.entry_count());
     }
 
     async fn fetch(&self, users: &[UserId]) -> Result<HashMap<String, pb::User>, Unreachable> {

@@ -68,6 +68,15 @@ pub async fn delete(conn: &mut PgConnection, pair: Pair) -> Result<bool, pg::Err
     Ok(done.rows_affected() > 0)
 }
 
+/// Who has blocked `blocked`, `most` of them at most, in no order.
+pub async fn blockers_of(conn: &mut PgConnection, blocked: UserId, most: usize) -> Result<Vec<UserId>, pg::Error> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let ids = sqlx::query_scalar!("SELECT blocker_id FROM blocks WHERE blocked_id = $1 LIMIT $2", blocked.uuid(), most)
+        .fetch_all(conn)
+        .await?;
+    Ok(ids.into_iter().map(UserId::from).collect())
+}
+
 /// Whom `blocker` has blocked, the latest first, without deleted accounts.
 pub async fn list(conn: &mut PgConnection, blocker: UserId, window: Window) -> Result<Vec<Listed>, pg::Error> {
     let rows = sqlx::query_as!(

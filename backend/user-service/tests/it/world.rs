@@ -28,7 +28,14 @@ pub struct World {
     pub peers: Peers,
     pub database: TestDatabase,
     pub life: Lifecycle,
+    config: Config,
     channel: Channel,
+}
+
+/// Another service on the same database.
+pub struct Replica {
+    channel: Channel,
+    life: Lifecycle,
 }
 
 impl World {
@@ -54,10 +61,19 @@ impl World {
         let mut wiring = Wiring { verifier: Some(tokens.verifier()), ..Wiring::default() };
         change(&mut config, &mut wiring);
         let life = Lifecycle::new(clock.clone());
-        let running = user_service::start(config, life.clone(), wiring).await.expect("the service starts");
+        let running = user_service::start(config.clone(), life.clone(), wiring).await.expect("the service starts");
         running.readiness.ready().await;
         let channel = testkit::channel(running.grpc);
-        Self { clock, hands, tokens, peers, database, life, channel }
+        Self { clock, hands, tokens, peers, database, life, config, channel }
+    }
+
+    /// Starts another service on the same database.
+    pub async fn replica(&self) -> Replica {
+        let wiring = Wiring { verifier: Some(self.tokens.verifier()), ..Wiring::default() };
+        let life = Lifecycle::new(self.clock.clone());
+        let running = user_service::start(self.config.clone(), life.clone(), wiring).await.expect("the service starts");
+        running.readiness.ready().await;
+        Replica { channel: testkit::channel(running.grpc), life }
     }
 
     pub fn client(&self, token: &str) -> Client {
@@ -127,6 +143,23 @@ impl World {
         .await
         .expect("the database answers");
         assert_eq!(across, 0, "no follow lies across a block");
+    }
+}
+
+impl Replica {
+    /// The same person, who calls this service.
+    pub fn person(&self, world: &World, person: &Person) -> Person {
+        Person { id: person.id, client: self.client(&world.tokens.person(person.id)) }
+    }
+
+    pub fn client(&self, token: &str) -> Client {
+        UserServiceClient::new(As::token(token).on(self.channel.clone()))
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.life.shut_down();
     }
 }
 
