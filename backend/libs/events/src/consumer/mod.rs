@@ -9,6 +9,8 @@ mod dead_letters;
 mod inbox;
 mod keeper;
 mod lane;
+#[cfg(feature = "kafka")]
+mod over_kafka;
 mod over_log;
 mod replay;
 
@@ -159,6 +161,10 @@ impl<H: Handler> Consumer<H> {
             Bus::Log(log) => {
                 let streams = Self::topics().into_iter().map(|topic| self.follow_log(&log, topic));
                 tokio::join!(futures::future::join_all(streams), self.keep());
+            }
+            #[cfg(feature = "kafka")]
+            Bus::Kafka(kafka) => {
+                tokio::join!(self.follow_kafka(&kafka), self.keep());
             }
         }
     }
