@@ -59,7 +59,6 @@ pub async fn each_event_has_one_effect_in_order_whoever_dies(world: World) {
     }
     let _relay = world.start_relay().await;
     let _consumer = world.start_consumer(&Faults::default()).await;
-    for _ in 0..15 { tokio::time::sleep(Duration::from_secs(2)).await; eprintln!("DEBUG {} {}", world.effects().await.len(), world.waiting().await); }
     world.eventually_effects(AGGREGATES as usize * CHANGES as usize).await;
     eventually("the outbox is empty", SOON, async || (world.waiting().await == 0).then_some(())).await;
     for aggregate in (1..=AGGREGATES).map(Uuid::from_u128) {

@@ -172,7 +172,14 @@ impl World {
             }
             #[cfg(feature = "kafka")]
             Medium::Kafka { broker } => {
+                // A member that is killed while the group is formed holds it up for as long.
+                let impatient = [
+                    ("session.timeout.ms", "6000"),
+                    ("max.poll.interval.ms", "6000"),
+                    ("heartbeat.interval.ms", "500"),
+                ];
                 let config = events::KafkaConfig {
+                    properties: impatient.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
                     partitions: 3,
                     replication: 1,
                     ..events::KafkaConfig::new(broker.address().to_string())
