@@ -262,6 +262,28 @@ impl World {
         event
     }
 
+    /// How often each aggregate was changed, once nobody changes it any more.
+    pub async fn changes(&self) -> Vec<(Uuid, i64)> {
+        let mut tx = self.pool.begin().await.expect("a transaction");
+        tx.execute("LOCK TABLE aggregates IN EXCLUSIVE MODE").await.expect("whoever changes one is waited for");
+        sqlx::query_as("SELECT id, changes FROM aggregates").fetch_all(&mut *tx).await.expect("read")
+    }
+
+    /// Waits while too many changes have no effect yet.
+    pub async fn ahead_of_effects_by_at_most(&self, most: i64) {
+        eventually("effects follow", SOON, async || {
+            let mut conn = self.pool.conn().await.expect("a connection");
+            let ahead: i64 = sqlx::query_scalar(
+                "SELECT COALESCE((SELECT sum(changes) FROM aggregates), 0)::bigint - (SELECT count(*) FROM effects)",
+            )
+            .fetch_one(&mut *conn)
+            .await
+            .expect("counted");
+            (ahead <= most).then_some(())
+        })
+        .await;
+    }
+
     /// Rows that wait in the outbox.
     pub async fn waiting(&self) -> i64 {
         let mut conn = self.pool.conn().await.expect("a connection");
