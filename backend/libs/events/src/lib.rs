@@ -6,6 +6,7 @@
 
 mod backoff;
 mod bus;
+mod chain;
 pub mod consumer;
 mod event;
 #[cfg(feature = "kafka")]

@@ -46,12 +46,12 @@ pub trait Handler: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
     /// Something that is needed is away: it is tried again until it works, and what comes after it in its stream waits.
-    #[error("{0}")]
-    Transient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Transient(Box<dyn std::error::Error + Send + Sync>),
     /// The event or the code is at fault: after a few tries it is put among the dead letters, and what comes after it in its
     /// aggregate behind it.
-    #[error("{0}")]
-    Permanent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Permanent(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl HandlerError {

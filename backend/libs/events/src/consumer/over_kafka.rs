@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::lane::{Failure, Lane};
 use super::{Consumer, Handler, HandlerError};
 use crate::backoff::Backoff;
+use crate::chain::chain;
 use crate::kafka::{Error, Group, Kafka, Received};
 use crate::{Event, Topic, locks};
 
@@ -40,7 +41,7 @@ impl<H: Handler> Consumer<H> {
                 is_away = false;
             }
             if !std::mem::replace(&mut is_away, true) {
-                tracing::warn!("{} can't follow Kafka, events wait: {error}", self.name);
+                tracing::warn!("{} can't follow Kafka, events wait: {}", self.name, chain(&error));
             }
             sleep(backoff.pause()).await;
         }

@@ -1,6 +1,7 @@
 //! Has a consumer act again on what the bus still holds.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use errors::{Class, Classify};
 use pg::Pool;
 
 use super::{inbox, turn};
@@ -19,6 +20,16 @@ pub enum ReplayError {
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Kafka(#[from] crate::kafka::Error),
+}
+
+impl Classify for ReplayError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Pg(error) => error.class(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => Class::unavailable(),
+        }
+    }
 }
 
 /// Sends a consumer back: it acts again on all events of these topics that were published at `since` or later, in their order.

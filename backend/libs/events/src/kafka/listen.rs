@@ -72,18 +72,16 @@ impl Kafka {
     }
 
     fn group(&self, group: &str) -> rdkafka::ClientConfig {
-        let mut config = self.client();
-        config
-            .set("group.id", group)
-            .set("auto.offset.reset", "earliest")
+        let usual = [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "1000"), ("fetch.wait.max.ms", "100")];
+        let must = [
+            ("group.id", group),
+            ("auto.offset.reset", "earliest"),
             // What is committed is what was stored, and that is done after the effect.
-            .set("enable.auto.offset.store", "false")
-            .set("enable.auto.commit", "true")
-            .set("auto.commit.interval.ms", "1000")
-            .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "1000")
-            .set("fetch.wait.max.ms", "100");
-        config
+            ("enable.auto.offset.store", "false"),
+            ("enable.auto.commit", "true"),
+            ("auto.commit.interval.ms", "1000"),
+        ];
+        self.client(&usual, &must)
     }
 
     /// Something is wrong with what a group hears: the next to join looks for the topics again.
@@ -119,13 +117,9 @@ impl Kafka {
 
     pub(crate) async fn tap(&self, topics: &[Topic]) -> Result<KafkaTap, Error> {
         self.make_topics().await?;
-        let mut config = self.client();
-        config
-            // librdkafka wants a name, but there is no group: partitions are chosen, and nothing is committed.
-            .set("group.id", "nova.tap")
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("fetch.wait.max.ms", "100");
+        // librdkafka wants a name, but there is no group: partitions are chosen, and nothing is committed.
+        let must = [("group.id", "nova.tap"), ("enable.auto.commit", "false"), ("auto.offset.reset", "earliest")];
+        let config = self.client(&[("fetch.wait.max.ms", "100")], &must);
         let client = Closing::new(config.create()?);
         let topics = topics.to_vec();
         client

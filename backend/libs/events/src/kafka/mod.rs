@@ -96,20 +96,24 @@ impl Kafka {
     pub fn new(config: KafkaConfig) -> Result<Self, Error> {
         let kafka =
             Self(Arc::new(Inner { config, producer: Mutex::new(None), topics_are_there: AtomicBool::new(false) }));
-        kafka.client().create_native_config()?;
+        kafka.client(&[], &[]).create_native_config()?;
         Ok(kafka)
     }
 
-    /// What every client of these brokers has in common.
-    fn client(&self) -> ClientConfig {
+    /// A client of these brokers: `usual` settings, over them the installation's, and over these what `must` be.
+    fn client(&self, usual: &[(&str, &str)], must: &[(&str, &str)]) -> ClientConfig {
         let mut client = ClientConfig::new();
+        client.set("client.id", "nova").set("reconnect.backoff.max.ms", "2000");
+        for (name, value) in usual {
+            client.set(*name, *value);
+        }
         for (name, value) in &self.0.config.properties {
             client.set(name, value);
         }
-        client
-            .set("bootstrap.servers", &self.0.config.brokers)
-            .set("client.id", "nova")
-            .set("reconnect.backoff.max.ms", "2000");
+        for (name, value) in must {
+            client.set(*name, *value);
+        }
+        client.set("bootstrap.servers", &self.0.config.brokers);
         client
     }
 
@@ -118,7 +122,7 @@ impl Kafka {
         if !self.0.config.make_topics || self.0.topics_are_there.load(Ordering::Acquire) {
             return Ok(());
         }
-        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let admin: AdminClient<DefaultClientContext> = self.client(&[], &[]).create()?;
         let KafkaConfig { partitions, replication, .. } = self.0.config;
         let topics =
             Topic::ALL.map(|topic| NewTopic::new(topic.name(), partitions, TopicReplication::Fixed(replication)));

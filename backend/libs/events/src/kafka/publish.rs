@@ -70,16 +70,16 @@ impl Kafka {
     }
 
     fn producer(&self) -> Result<FutureProducer, Error> {
-        let mut config = self.client();
-        config
-            .set("enable.idempotence", "true")
-            .set("enable.gapless.guarantee", "true")
-            .set("acks", "all")
+        let usual = [("linger.ms", "1")];
+        let must = [
+            ("enable.idempotence", "true"),
+            ("enable.gapless.guarantee", "true"),
+            ("acks", "all"),
             // Whoever publishes says when it takes too long, and gives up the whole producer.
-            .set("message.timeout.ms", "0")
-            .set("linger.ms", "1")
+            ("message.timeout.ms", "0"),
             // The partition that Kafka's own clients would choose for the key.
-            .set("partitioner", "murmur2_random");
-        Ok(config.create()?)
+            ("partitioner", "murmur2_random"),
+        ];
+        Ok(self.client(&usual, &must).create()?)
     }
 }

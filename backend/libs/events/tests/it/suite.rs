@@ -59,11 +59,47 @@ pub async fn each_event_has_one_effect_in_order_whoever_dies(world: World) {
     }
     let _relay = world.start_relay().await;
     let _consumer = world.start_consumer(&Faults::default()).await;
-    for _ in 0..15 { tokio::time::sleep(Duration::from_secs(2)).await; eprintln!("DEBUG {} {}", world.effects().await.len(), world.waiting().await); }
     world.eventually_effects(AGGREGATES as usize * CHANGES as usize).await;
     eventually("the outbox is empty", SOON, async || (world.waiting().await == 0).then_some(())).await;
     for aggregate in (1..=AGGREGATES).map(Uuid::from_u128) {
         assert_eq!(world.numbers(aggregate).await, (1..=CHANGES).collect::<Vec<_>>(), "{aggregate}");
+    }
+}
+
+pub async fn a_group_that_grows_and_shrinks_at_work_acts_once_and_in_order(world: World) {
+    let world = Arc::new(world);
+    let aggregates: Vec<Uuid> = (1..=6).map(Uuid::from_u128).collect();
+    let (_relay, first) = (world.start_relay().await, world.start_consumer(&Faults::default()).await);
+    let writer = Task::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            for &aggregate in aggregates.iter().cycle() {
+                world.commit_change(aggregate).await;
+                world.ahead_of_effects_by_at_most(200).await;
+            }
+        }
+    });
+    let more = async || {
+        let there = world.effects().await.len();
+        world.eventually_effects(there + 60).await;
+    };
+    more().await;
+    let second = world.start_consumer(&Faults::default()).await;
+    more().await;
+    let _third = world.start_consumer(&Faults::default()).await;
+    more().await;
+    drop(first);
+    more().await;
+    drop(second);
+    more().await;
+    drop(writer);
+    let committed = world.changes().await;
+    assert!(committed.iter().map(|(_, changes)| changes).sum::<i64>() >= 300);
+    world
+        .eventually_effects(usize::try_from(committed.iter().map(|(_, n)| n).sum::<i64>()).expect("not negative"))
+        .await;
+    for (aggregate, changes) in committed {
+        assert_eq!(world.numbers(aggregate).await, (1..=changes).collect::<Vec<_>>(), "{aggregate}");
     }
 }
 
@@ -288,6 +324,7 @@ macro_rules! suite {
     ($world:path) => {
         $crate::suite::suite! { $world:
             each_event_has_one_effect_in_order_whoever_dies
+            a_group_that_grows_and_shrinks_at_work_acts_once_and_in_order
             a_transaction_that_commits_late_is_not_passed_over
             of_two_relays_one_leads_and_the_other_takes_over
             while_the_bus_is_away_rows_wait_and_then_all_arrive

@@ -172,7 +172,14 @@ impl World {
             }
             #[cfg(feature = "kafka")]
             Medium::Kafka { broker } => {
+                // A member that is killed while the group is formed holds it up for as long.
+                let impatient = [
+                    ("session.timeout.ms", "6000"),
+                    ("max.poll.interval.ms", "6000"),
+                    ("heartbeat.interval.ms", "500"),
+                ];
                 let config = events::KafkaConfig {
+                    properties: impatient.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
                     partitions: 3,
                     replication: 1,
                     ..events::KafkaConfig::new(broker.address().to_string())
@@ -253,6 +260,28 @@ impl World {
         let (tx, event) = self.change(aggregate).await;
         tx.commit().await.expect("committed");
         event
+    }
+
+    /// How often each aggregate was changed, once nobody changes it any more.
+    pub async fn changes(&self) -> Vec<(Uuid, i64)> {
+        let mut tx = self.pool.begin().await.expect("a transaction");
+        tx.execute("LOCK TABLE aggregates IN EXCLUSIVE MODE").await.expect("whoever changes one is waited for");
+        sqlx::query_as("SELECT id, changes FROM aggregates").fetch_all(&mut *tx).await.expect("read")
+    }
+
+    /// Waits while too many changes have no effect yet.
+    pub async fn ahead_of_effects_by_at_most(&self, most: i64) {
+        eventually("effects follow", SOON, async || {
+            let mut conn = self.pool.conn().await.expect("a connection");
+            let ahead: i64 = sqlx::query_scalar(
+                "SELECT COALESCE((SELECT sum(changes) FROM aggregates), 0)::bigint - (SELECT count(*) FROM effects)",
+            )
+            .fetch_one(&mut *conn)
+            .await
+            .expect("counted");
+            (ahead <= most).then_some(())
+        })
+        .await;
     }
 
     /// Rows that wait in the outbox.
