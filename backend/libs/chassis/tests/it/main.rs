@@ -38,6 +38,7 @@ const ACCESS: &[(&str, Access)] = &[
     ("Internal", Access::Service),
     ("Hang", Access::Caller),
     ("Panic", Access::Caller),
+    ("Tries", Access::Public),
 ];
 
 struct World {
@@ -68,7 +69,8 @@ impl World {
             .route(&at("Admin"), post(who))
             .route(&at("Internal"), post(who))
             .route(&at("Hang"), post(hang))
-            .route(&at("Panic"), post(panics));
+            .route(&at("Panic"), post(panics))
+            .route(&at("Tries"), post(tries));
         let life = Lifecycle::new(Clock::system());
         let limiter = Arc::new(Limiter::off());
         let layer = GuardLayer::new(SERVICE, "user.nova", ACCESS, tokens.verifier(), limiter, listen, &life);
@@ -117,6 +119,11 @@ impl World {
 
 async fn panics() -> String {
     panic!("secret /home/of/nova")
+}
+
+/// What calls made on behalf of this one know of it.
+async fn tries() -> &'static str {
+    if rpc::current().expect("the guard says it").is_retry { "again" } else { "first" }
 }
 
 fn small() -> Listen {
@@ -205,4 +212,13 @@ async fn a_deadline_ends_the_call_and_a_panic_tells_nothing() {
     }
     let status = world.call("Panic", Some(&person), Body::empty()).await.expect_err("it panics");
     assert_eq!((status.code(), status.message()), (Code::Internal, "internal fault"));
+}
+
+#[tokio::test]
+async fn a_call_that_was_made_before_is_known_as_such() {
+    let world = World::new(&Listen::default());
+    let again = [("grpc-previous-rpc-attempts", "1")];
+    for (headers, told) in [(&again[..], "again"), (&[], "first")] {
+        assert_eq!(world.call_with("Tries", None, Body::empty(), headers).await.expect("open to all"), told);
+    }
 }
