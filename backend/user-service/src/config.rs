@@ -3,7 +3,7 @@
 mod rate_limits;
 
 use chassis::config::{
-    AcceptedTokens, Database, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Validate,
+    AcceptedTokens, Database, Events, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Validate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// What replicas share: limits.
     pub redis: Redis,
+    /// The bus that tells of changes.
+    pub events: Events,
 }
 
 impl Default for Config {
@@ -48,6 +50,7 @@ impl Default for Config {
             tokens: AcceptedTokens::default(),
             rate_limits: RateLimits::default(),
             redis: Redis::default(),
+            events: Events::default(),
         }
     }
 }
@@ -68,6 +71,7 @@ impl Validate for Config {
         self.tokens.validate(&key("tokens"), faults);
         self.rate_limits.validate(&key("rate_limits"), faults);
         self.redis.validate(&key("redis"), faults);
+        self.events.validate(&key("events"), &self.database, faults);
     }
 }
 
@@ -79,7 +83,9 @@ impl ServiceConfig for Config {
     }
 
     fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
-        vec![("nova_user", &mut self.database)]
+        let mut databases = vec![(crate::DATABASE, &mut self.database)];
+        databases.extend(self.events.databases_mut());
+        databases
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use authn::Verifier;
 use chassis::config::OpenPeers;
 use chassis::{Lifecycle, Running, Service, Wiring};
+use events::{Bus, Consumer, Event, Outbox, Topic, Wake};
 use pg::Pool;
 use protos::user::v1::user_service_server::UserServiceServer;
 use rpc::PeerChannel;
@@ -11,11 +13,15 @@ use sqlx::migrate::Migrator;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
+use crate::app::accounts::{self, AccountHandler};
 use crate::app::{App, Batches};
 use crate::grpc::{ACCESS, RATES, Server};
 use crate::metrics::Metrics;
 use crate::peers::{Accounts, Contacts};
 use crate::{Config, DOMAIN};
+
+/// Its database, where Nova finds or makes it by itself.
+pub const DATABASE: &str = "nova_user";
 
 /// The service's schema.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -36,7 +42,12 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let verifier = chassis::verifier(&wiring, &config.tokens, auth.clone(), &life);
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, RATES, classes, most, &config.redis, life.clock()).await?;
-    let app = Arc::new(app(&config, &life, &wiring, pool.clone(), auth, &peers)?);
+    let bus = chassis::open_bus(NAME, &config.events, &life).await?;
+    let news = chassis::relay(NAME, &pool, Outbox, bus.as_ref(), &life);
+    let app = Arc::new(app(&config, &life, &wiring, (pool.clone(), news), auth, &peers)?);
+    if let Some(bus) = bus {
+        listen(bus, &app, &config, &verifier, &life);
+    }
 
     let grpc = UserServiceServer::new(Server::new(app))
         .max_decoding_message_size(config.listen.max_request_bytes)
@@ -59,11 +70,24 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     service.start(&config.listen, &life).await
 }
 
+/// Hears what the auth service tells: one replica makes and ends profiles, each forgets what it remembers.
+fn listen(bus: Bus, app: &Arc<App>, config: &Config, verifier: &Arc<Verifier>, life: &Lifecycle) {
+    let handler = AccountHandler(Arc::clone(app));
+    let consumer = Consumer::new(accounts::CONSUMER, app.pool.clone(), life.clock(), handler);
+    life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
+    let (app, verifier) = (Arc::clone(app), Arc::clone(verifier));
+    let see = move |event: &Event| {
+        chassis::learn_revocation(&verifier, event);
+        app.see(event);
+    };
+    life.spawn_droppable("user events", chassis::watch_events(bus, &[Topic::Auth], see));
+}
+
 fn app(
     config: &Config,
     life: &Lifecycle,
     wiring: &Wiring,
-    pool: Pool,
+    (pool, news): (Pool, Wake),
     auth: PeerChannel,
     peers: &OpenPeers,
 ) -> anyhow::Result<App> {
@@ -79,6 +103,7 @@ fn app(
         contacts,
         paging: config.paging.limits(),
         batches: Batches { profiles: config.max_batch, contacts: config.max_contacts },
+        news,
         metrics,
     })
 }

@@ -1,6 +1,7 @@
 //! What every Nova process does, whatever it serves: configuration, telemetry, listeners, health, and a clean start and stop.
 
 mod address;
+mod bus;
 pub mod config;
 mod connection;
 mod grpc_web;
@@ -17,6 +18,7 @@ mod streams;
 pub mod telemetry;
 
 pub use address::PeerAddress;
+pub use bus::{learn_revocation, open_bus, relay, watch_events};
 pub use guard::{Guard, GuardLayer};
 pub use health::Readiness;
 pub use lifecycle::{Lifecycle, exit_code};

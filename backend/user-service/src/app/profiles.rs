@@ -8,7 +8,7 @@ use errors::FieldViolation;
 use ids::UserId;
 use uuid::Uuid;
 
-use super::{App, Error, viewer};
+use super::{App, Error, outbox, viewer};
 use crate::model::{Profile, ProfileUpdate};
 use crate::storage::profiles;
 
@@ -131,8 +131,11 @@ impl App {
         change: &ProfileUpdate,
         expected_version: i64,
     ) -> Result<Option<Profile>, Error> {
-        let mut conn = self.pool.conn().await?;
-        Ok(profiles::update(&mut conn, user, change, expected_version, self.clock.now()).await?)
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        let changed = profiles::update(&mut tx, user, change, expected_version, now).await?;
+        self.commit_and_tell(tx, changed.as_ref().map(|profile| outbox::updated(user, profile.version, now))).await?;
+        Ok(changed)
     }
 
     /// A live profile, whoever has blocked whom; made if the account is new.

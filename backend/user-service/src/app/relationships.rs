@@ -4,7 +4,7 @@ use authn::Caller;
 use ids::UserId;
 use pg::Tx;
 
-use super::{App, Error, view};
+use super::{App, Error, outbox, view};
 use crate::model::{Follow, FollowStatus, Kind, Pair, Standing};
 use crate::storage::follows::{self, PairState, Presence};
 use crate::storage::{blocks, counts, locks};
@@ -30,7 +30,7 @@ impl App {
         if changed {
             counts::change(&mut tx, &[follow], 1).await?;
         }
-        tx.commit().await?;
+        self.commit_and_tell(tx, changed.then(|| outbox::followed(follow, now))).await?;
         Ok(Standing { follows: Some(status), ..state.standing }.kind(view(caller, pair)))
     }
 
@@ -40,10 +40,12 @@ impl App {
         let mut tx = self.pool.begin().await?;
         locks::lock_pair(&mut tx, pair).await?;
         let state = follows::pair_state(&mut tx, pair).await?;
-        if let Some(ended) = follows::delete(&mut tx, pair).await? {
+        let ended = follows::delete(&mut tx, pair).await?;
+        if let Some(ended) = ended {
             counts::change(&mut tx, &[ended], -1).await?;
         }
-        tx.commit().await?;
+        let now = self.clock.now();
+        self.commit_and_tell(tx, ended.and_then(|ended| outbox::unfollowed(ended, now))).await?;
         Ok(Standing { follows: None, ..state.standing }.kind(view(caller, pair)))
     }
 
@@ -51,13 +53,16 @@ impl App {
     pub async fn block_user(&self, caller: &Caller, pair: Pair) -> Result<(), Error> {
         caller.must_be(pair.first)?;
         let (mut tx, _) = self.live_pair(pair).await?;
-        if blocks::insert(&mut tx, pair, self.clock.now()).await? {
+        let (now, mut told) = (self.clock.now(), vec![]);
+        if blocks::insert(&mut tx, pair, now).await? {
             let mut ended = Vec::with_capacity(2);
             ended.extend(follows::delete(&mut tx, pair).await?);
             ended.extend(follows::delete(&mut tx, pair.reversed()).await?);
             counts::change(&mut tx, &ended, -1).await?;
+            told.push(outbox::blocked(pair, now));
+            told.extend(ended.into_iter().filter_map(|ended| outbox::unfollowed(ended, now)));
         }
-        tx.commit().await?;
+        self.commit_and_tell(tx, told).await?;
         // Also after a repeated block: the first one may have ended before this was done.
         Ok(self.contacts.settle(pair.first, pair.second).await?)
     }
@@ -67,8 +72,8 @@ impl App {
         caller.must_be(pair.first)?;
         let mut tx = self.pool.begin().await?;
         locks::lock_pair(&mut tx, pair).await?;
-        blocks::delete(&mut tx, pair).await?;
-        tx.commit().await?;
+        let is_lifted = blocks::delete(&mut tx, pair).await?;
+        self.commit_and_tell(tx, is_lifted.then(|| outbox::unblocked(pair, self.clock.now()))).await?;
         self.contacts.announce(pair.first, Some(pair.second)).await;
         Ok(())
     }
@@ -85,13 +90,15 @@ impl App {
             return Err(Error::RequestNotFound(request.first));
         }
         let status = FollowStatus::Active;
+        let follow = Follow { follower: request.first, followee: request.second, status };
+        let now = self.clock.now();
         if accept {
-            follows::activate(&mut tx, request, self.clock.now()).await?;
-            counts::change(&mut tx, &[Follow { follower: request.first, followee: request.second, status }], 1).await?;
+            follows::activate(&mut tx, request, now).await?;
+            counts::change(&mut tx, &[follow], 1).await?;
         } else {
             follows::delete(&mut tx, request).await?;
         }
-        tx.commit().await?;
+        self.commit_and_tell(tx, accept.then(|| outbox::followed(follow, now))).await?;
         Ok(Standing { followed_by: accept.then_some(status), ..state.standing }.kind(view(caller, answer)))
     }
 

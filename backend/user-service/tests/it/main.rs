@@ -16,4 +16,5 @@ mod races;
 mod search;
 mod settings;
 mod tokens;
+mod told;
 mod world;

@@ -2,6 +2,7 @@
 //!
 //! Every fault is reported at once, with its key and what would be right, so that a wrong file takes one try to mend.
 
+mod events;
 mod peers;
 mod proxy_header;
 mod redis;
@@ -12,6 +13,7 @@ mod tls;
 mod values;
 
 pub use self::tls::{ClientCertificates, ListenTls, PeersTls, Plaintext};
+pub use events::{EVENTS_DATABASE, Events};
 pub use peers::{Dialer, OpenPeers, Peers};
 pub use proxy_header::ProxyHeader;
 pub use redis::Redis;
