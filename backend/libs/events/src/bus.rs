@@ -1,6 +1,8 @@
 //! What carries events from a service to the others: Kafka, or a log in PostgreSQL. What goes over one means the same as what
 //! goes over the other.
 
+#[cfg(feature = "kafka")]
+use crate::kafka::{Kafka, KafkaTap};
 use crate::log::{Log, LogTap};
 use crate::{Event, Topic};
 
@@ -9,6 +11,9 @@ use crate::{Event, Topic};
 pub enum Bus {
     /// A log in PostgreSQL, for installations without Kafka.
     Log(Log),
+    /// Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(Kafka),
 }
 
 /// The bus has not got all events.
@@ -38,6 +43,8 @@ impl Bus {
             Self::Log(log) => {
                 log.publish(events).await.map_err(|error| PublishError { accepted: 0, cause: error.into() })
             }
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka.publish(events).await,
         }
     }
 
@@ -49,6 +56,8 @@ impl Bus {
     pub async fn tap(&self, topics: &[Topic]) -> Result<Tap, TapError> {
         match self {
             Self::Log(log) => Ok(Tap(Taps::Log(log.tap(topics).await.map_err(TapError::new)?))),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => Ok(Tap(Taps::Kafka(kafka.tap(topics).await.map_err(TapError::new)?))),
         }
     }
 }
@@ -69,6 +78,8 @@ pub struct Tap(Taps);
 
 enum Taps {
     Log(LogTap),
+    #[cfg(feature = "kafka")]
+    Kafka(KafkaTap),
 }
 
 impl Tap {
@@ -77,6 +88,8 @@ impl Tap {
     pub async fn next(&mut self) -> Event {
         match &mut self.0 {
             Taps::Log(tap) => tap.next().await,
+            #[cfg(feature = "kafka")]
+            Taps::Kafka(tap) => tap.next().await,
         }
     }
 }

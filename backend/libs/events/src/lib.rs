@@ -6,8 +6,11 @@
 
 mod backoff;
 mod bus;
+mod chain;
 pub mod consumer;
 mod event;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod kinds;
 mod locks;
 mod log;
@@ -20,6 +23,8 @@ mod topic;
 pub use bus::{Bus, PublishError, Tap, TapError};
 pub use consumer::{Consumer, ConsumerOptions, Handler, HandlerError};
 pub use event::{DecodeError, Event, Kind, MAX_DATA_BYTES, Payload};
+#[cfg(feature = "kafka")]
+pub use kafka::{Kafka, KafkaConfig};
 pub use kinds::KINDS;
 pub use log::{LOG_MIGRATOR, Log, LogWorker};
 pub use outbox::Outbox;

@@ -14,6 +14,13 @@ pub(crate) async fn try_exclusive(conn: &mut PgConnection, key: i64) -> Result<b
     Ok(sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(key).fetch_one(conn).await?)
 }
 
+/// Waits until nobody has the lock for themself, and shares it.
+#[cfg(feature = "kafka")]
+pub(crate) async fn shared(conn: &mut PgConnection, key: i64) -> Result<(), pg::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)").bind(key).execute(conn).await?;
+    Ok(())
+}
+
 /// Waits for the lock.
 pub(crate) async fn exclusive(conn: &mut PgConnection, key: i64) -> Result<(), pg::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(key).execute(conn).await?;

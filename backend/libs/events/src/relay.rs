@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::{Backoff, jittered};
 use crate::bus::{Bus, PublishError};
+use crate::chain::chain;
 use crate::{Event, Item, Source, locks};
 
 /// How a relay goes about it.
@@ -126,7 +127,7 @@ impl<S: Source> Relay<S> {
             if let Err(error) = &step {
                 metrics::counter!("nova_outbox_failures_total", "outbox" => self.name).increment(1);
                 if !std::mem::replace(&mut has_failed, true) {
-                    tracing::warn!("the {} relay can't publish, what is committed waits: {error}", self.name);
+                    tracing::warn!("the {} relay can't publish, what is committed waits: {}", self.name, chain(error));
                 }
                 sleep(backoff.pause()).await;
                 continue;

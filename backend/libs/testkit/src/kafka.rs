@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -61,6 +62,27 @@ impl KafkaBroker {
     /// If it can't be killed.
     pub async fn kill(&mut self) {
         self.process.kill().await.expect("a process can be killed");
+    }
+
+    /// Lets it do nothing until [`Self::thaw`]: a host that has vanished without a word.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("the broker runs");
+        rustix::process::kill_process(pid, signal).expect("a process of ours can be told");
     }
 
     /// Starts it again where it was, with nothing in it.

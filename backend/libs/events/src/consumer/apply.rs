@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::lane::{Failure, Lane};
 use super::{Consumer, Handler, HandlerError, dead_letters, inbox};
 use crate::Event;
+use crate::chain::chain;
 
 impl<H: Handler> Consumer<H> {
     /// Acts on events of one topic, in order, and notes that. After an error nothing of it may be committed. The consumer's place
@@ -59,7 +60,7 @@ impl<H: Handler> Consumer<H> {
             metrics::counter!("nova_consumer_failures_total", "consumer" => self.name).increment(1);
             tracing::warn!(
                 event.id = %event.id, event.kind = event.kind,
-                "{} failed to act on event {}: {error}", self.name, event.id
+                "{} failed to act on event {}: {}", self.name, event.id, chain(error)
             );
         }
         outcome

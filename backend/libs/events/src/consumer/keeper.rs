@@ -5,6 +5,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Consumer, Handler, dead_letters, inbox};
+use crate::chain::chain;
 use crate::{Topic, locks};
 
 const FORGET_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -79,7 +80,7 @@ impl<H: Handler> Consumer<H> {
             Err(error) => {
                 drop(tx);
                 let conn: &mut PgConnection = &mut *self.pool.conn().await?;
-                dead_letters::give_up(conn, self.name, &event, &error.to_string()).await?;
+                dead_letters::give_up(conn, self.name, &event, &chain(&error)).await?;
                 Ok(Some(false))
             }
         }

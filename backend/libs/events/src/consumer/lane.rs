@@ -7,6 +7,7 @@ use ids::EventId;
 use super::{ConsumerOptions, HandlerError};
 use crate::Event;
 use crate::backoff::Backoff;
+use crate::chain::chain;
 
 /// Why a transaction with some events came to nothing.
 #[derive(Debug)]
@@ -64,10 +65,10 @@ impl Lane {
         }
         self.limit = 1;
         let Some(event) = tried.first() else { return self.backoff.pause() };
-        if let HandlerError::Permanent(error) = &failure.error {
+        if let HandlerError::Permanent(_) = &failure.error {
             let before = self.failing.take().filter(|failing| failing.id == event.id);
             let tries = before.map_or(0, |failing| failing.tries) + 1;
-            self.failing = Some(Failing { id: event.id, tries, fault: error.to_string() });
+            self.failing = Some(Failing { id: event.id, tries, fault: chain(&failure.error) });
             if tries >= self.options.tries {
                 return Duration::ZERO; // nothing to wait for
             }

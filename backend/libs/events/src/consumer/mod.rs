@@ -9,6 +9,8 @@ mod dead_letters;
 mod inbox;
 mod keeper;
 mod lane;
+#[cfg(feature = "kafka")]
+mod over_kafka;
 mod over_log;
 mod replay;
 
@@ -44,12 +46,12 @@ pub trait Handler: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
     /// Something that is needed is away: it is tried again until it works, and what comes after it in its stream waits.
-    #[error("{0}")]
-    Transient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Transient(Box<dyn std::error::Error + Send + Sync>),
     /// The event or the code is at fault: after a few tries it is put among the dead letters, and what comes after it in its
     /// aggregate behind it.
-    #[error("{0}")]
-    Permanent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Permanent(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl HandlerError {
@@ -159,6 +161,10 @@ impl<H: Handler> Consumer<H> {
             Bus::Log(log) => {
                 let streams = Self::topics().into_iter().map(|topic| self.follow_log(&log, topic));
                 tokio::join!(futures::future::join_all(streams), self.keep());
+            }
+            #[cfg(feature = "kafka")]
+            Bus::Kafka(kafka) => {
+                tokio::join!(self.follow_kafka(&kafka), self.keep());
             }
         }
     }

@@ -6,6 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::lane::{Failure, Lane};
 use super::{Consumer, Handler, HandlerError, inbox};
+use crate::chain::chain;
 use crate::log::Log;
 use crate::{Event, Topic, locks};
 
@@ -50,7 +51,7 @@ impl<H: Handler> Consumer<H> {
                 }
                 Err(Fault { failure, events }) => {
                     if events.is_empty() && !std::mem::replace(&mut is_away, true) {
-                        tracing::warn!("{} can't follow {topic}, events wait: {}", self.name, failure.error);
+                        tracing::warn!("{} can't follow {topic}, events wait: {}", self.name, chain(&failure.error));
                     }
                     let pause = lane.failed(&events, &failure);
                     if pause > Duration::ZERO {

@@ -11,8 +11,11 @@ use crate::world::{Faults, Medium, SOON, Task, World, event, noise, pool};
 crate::suite::suite!(World::over_log);
 
 fn url(world: &World) -> &str {
-    let Medium::Log { database, .. } = &world.medium;
-    &database.url
+    match &world.medium {
+        Medium::Log { database, .. } => &database.url,
+        #[cfg(feature = "kafka")]
+        Medium::Kafka { .. } => panic!("the world is over the log"),
+    }
 }
 
 #[tokio::test]

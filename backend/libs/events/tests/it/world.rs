@@ -56,11 +56,19 @@ pub fn pool(url: &str) -> Pool {
 
 /// Where a test's bus is, and a proxy before it.
 pub enum Medium {
-    Log { database: TestDatabase, proxy: ChaosProxy, url: String },
+    Log {
+        database: TestDatabase,
+        proxy: ChaosProxy,
+        url: String,
+    },
+    #[cfg(feature = "kafka")]
+    Kafka {
+        broker: testkit::KafkaBroker,
+    },
 }
 
 pub struct World {
-    pub database: TestDatabase,
+    _database: TestDatabase,
     pub pool: Pool,
     pub clock: Clock,
     pub medium: Medium,
@@ -136,6 +144,11 @@ impl World {
         Self::with(Medium::Log { database, proxy, url }).await
     }
 
+    #[cfg(feature = "kafka")]
+    pub async fn over_kafka() -> Self {
+        Self::with(Medium::Kafka { broker: testkit::KafkaBroker::start().await }).await
+    }
+
     pub async fn with(medium: Medium) -> Self {
         let database = TestDatabase::new(&SCHEMA).await;
         let pool = pool(&database.url);
@@ -147,7 +160,7 @@ impl World {
         .await
         .expect("the test's own tables");
         drop(conn);
-        Self { database, pool, clock: Clock::system(), medium }
+        Self { _database: database, pool, clock: Clock::system(), medium }
     }
 
     /// The bus as another process has it.
@@ -157,18 +170,39 @@ impl World {
                 let (log, worker) = Log::new(pool(url), self.clock.clone());
                 (Bus::Log(log), Task::spawn(worker.run()))
             }
+            #[cfg(feature = "kafka")]
+            Medium::Kafka { broker } => {
+                // A member that is killed while the group is formed holds it up for as long.
+                let impatient = [
+                    ("session.timeout.ms", "6000"),
+                    ("max.poll.interval.ms", "6000"),
+                    ("heartbeat.interval.ms", "500"),
+                ];
+                let config = events::KafkaConfig {
+                    properties: impatient.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+                    partitions: 3,
+                    replication: 1,
+                    ..events::KafkaConfig::new(broker.address().to_string())
+                };
+                let kafka = events::Kafka::new(config).expect("librdkafka takes it");
+                (Bus::Kafka(kafka), Task::spawn(std::future::ready(())))
+            }
         }
     }
 
     pub fn cut(&self) {
         match &self.medium {
             Medium::Log { proxy, .. } => proxy.cut(),
+            #[cfg(feature = "kafka")]
+            Medium::Kafka { broker } => broker.freeze(),
         }
     }
 
     pub fn mend(&self) {
         match &self.medium {
             Medium::Log { proxy, .. } => proxy.mend(),
+            #[cfg(feature = "kafka")]
+            Medium::Kafka { broker } => broker.thaw(),
         }
     }
 
