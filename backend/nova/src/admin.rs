@@ -63,7 +63,7 @@ pub enum Command {
     /// Events that could not be acted on.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
-    /// Has a consumer act again on every event since a time that the bus still keeps.
+    /// Has a consumer act again on every event since a time that the bus still keeps. With Kafka it must be stopped meanwhile.
     Replay {
         /// Which, such as user.accounts.
         consumer: String,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use clock::Clock;
 use events::consumer::{self, DeadLetter};
-use events::{Backlog, Bus, Consumer, Log, Outbox, Source, Topic};
+use events::{Backlog, Bus, Consumer, Kafka, Log, Outbox, Source, Topic};
 use ids::EventId;
 use messaging_service::app::listening as messaging;
 use messaging_service::app::outbox::ConversationLog;
@@ -142,12 +142,21 @@ fn show(letter: &DeadLetter) {
 pub async fn replay(config: &Config, name: &str, since: DateTime<Utc>) -> anyhow::Result<()> {
     let known = Known::named(name)?;
     let pool = known.pool(config).await?;
-    let log = config.user.events.database.pool_config(TOOL);
-    must_be_up_to_date(&log, &events::LOG_MIGRATOR).await?;
-    let (log, _) = Log::new(Pool::new(log)?, Clock::system());
-    consumer::replay(&pool, &Bus::Log(log), name, &(known.topics)(), since).await?;
+    consumer::replay(&pool, &bus(config).await?, name, &(known.topics)(), since).await?;
     println!("{name} acts again on what was published since {}", clock::rfc3339(since));
     Ok(())
+}
+
+/// The bus, as the user service is told of it; it is the same for all.
+async fn bus(config: &Config) -> anyhow::Result<Bus> {
+    let section = &config.user.events;
+    if !section.kafka.brokers.is_empty() {
+        return Ok(Bus::Kafka(Kafka::new(section.kafka.config())?));
+    }
+    let log = section.database.pool_config(TOOL);
+    must_be_up_to_date(&log, &events::LOG_MIGRATOR).await?;
+    let (log, _) = Log::new(Pool::new(log)?, Clock::system());
+    Ok(Bus::Log(log))
 }
 
 /// What is to be said of events in one of the databases.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use authn::Verifier;
 use chrono::DateTime;
-use events::{Bus, Event, LOG_MIGRATOR, Log, LogWorker, Relay, Source, Topic, Wake};
+use events::{Bus, Event, Kafka, LOG_MIGRATOR, Log, LogWorker, Relay, Source, Topic, Wake};
 use ids::SessionId;
 use pg::{Pool, PoolConfig};
 use protos::events::v1::SessionRevoked;
@@ -22,6 +22,10 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// # Errors
 /// If its address can't be read, or a migration of it is pending that may not be applied.
 pub async fn open_bus(service: &'static str, config: &Events, life: &Lifecycle) -> anyhow::Result<Option<Bus>> {
+    if !config.kafka.brokers.is_empty() {
+        let kafka = Kafka::new(config.kafka.config()).with_context(|| format!("{service}.events.kafka"))?;
+        return Ok(Some(Bus::Kafka(kafka)));
+    }
     if config.database.url.is_empty() {
         tracing::warn!(service, "the {service} service has no event bus: what it has to tell waits in its database");
         return Ok(None);

@@ -344,6 +344,7 @@ mod tests {
             "contact.hold",
             "contact.timeout",
             "database.max_connections",
+            "events.database.url",
             "keys.max_connections",
             "keys.url",
             "limits.batch",

@@ -13,7 +13,7 @@ mod tls;
 mod values;
 
 pub use self::tls::{ClientCertificates, ListenTls, PeersTls, Plaintext};
-pub use events::{EVENTS_DATABASE, Events};
+pub use events::{EVENTS_DATABASE, Events, Kafka};
 pub use peers::{Dialer, OpenPeers, Peers};
 pub use proxy_header::ProxyHeader;
 pub use redis::Redis;
