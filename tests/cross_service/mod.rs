@@ -5,6 +5,7 @@ mod calls;
 mod connectivity;
 mod durability;
 mod errors;
+mod events;
 mod export;
 mod flow;
 mod ordering;

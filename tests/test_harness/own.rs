@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chassis::config::{Listen, ListenTls, PeersTls, Secret, SecretName, Secrets, ServiceConfig};
+use chassis::config::{Database, Events, Listen, ListenTls, PeersTls, Secret, SecretName, Secrets, ServiceConfig};
 use chassis::{Lifecycle, Running, Wiring};
 use clock::Clock;
 use testkit::{Certificates, TestDatabase};
@@ -25,6 +25,8 @@ pub(crate) struct OwnServices {
     pub databases: [TestDatabase; 3],
     /// Of people's keys.
     keys: TestDatabase,
+    /// Of the event log.
+    events: TestDatabase,
     relays: [Relay; 3],
     addresses: watch::Sender<[SocketAddr; 3]>,
     running: Mutex<Vec<Process>>,
@@ -88,10 +90,11 @@ impl OwnServices {
             TestDatabase::new(&messaging_service::MIGRATOR).await,
         ];
         let keys = TestDatabase::new(&messaging_service::KEYS_MIGRATOR).await;
+        let events = TestDatabase::new(&events::LOG_MIGRATOR).await;
         let relays = [Relay::start().await?, Relay::start().await?, Relay::start().await?];
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = watch::Sender::new([nowhere; 3]);
-        let own = Arc::new(Self { databases, keys, relays, addresses, running: Mutex::default(), terms });
+        let own = Arc::new(Self { databases, keys, events, relays, addresses, running: Mutex::default(), terms });
         own.start_all().await?;
         Ok(own)
     }
@@ -160,10 +163,13 @@ impl OwnServices {
         let names = ServiceName::ALL.map(|service| tls.map_or(String::new(), |_| certificate_name(service)));
         let [auth_name, user_name, messaging_name] = names;
         let listen = Listen { tls: listen_tls, ..Listen::on(0, 0) };
+        let log = Database { max_connections: 4, ..self.events.section() };
+        let bus = Events { database: log, ..Events::default() };
         // Limits are tested in the services; here is done at once what people do in a day.
         let running = match service {
             ServiceName::Auth => {
-                let mut config = auth_service::Config { listen, database, ..auth_service::Config::default() };
+                let mut config =
+                    auth_service::Config { listen, database, events: bus, ..auth_service::Config::default() };
                 (config.peers.user_url, config.peers.user_name, config.peers.tls) = (user, user_name, peers_tls);
                 (config.peers.messaging_url, config.peers.messaging_name) = (messaging, messaging_name);
                 config.tokens.private_key_pem = self.terms.signing_key_pem.as_str().into();
@@ -174,7 +180,8 @@ impl OwnServices {
                 auth_service::start(config, life.clone(), Wiring::default()).await?
             }
             ServiceName::User => {
-                let mut config = user_service::Config { listen, database, ..user_service::Config::default() };
+                let mut config =
+                    user_service::Config { listen, database, events: bus, ..user_service::Config::default() };
                 (config.peers.auth_url, config.peers.messaging_url) = (auth, messaging);
                 (config.peers.auth_name, config.peers.messaging_name) = (auth_name, messaging_name);
                 config.peers.tls = peers_tls;
@@ -183,7 +190,7 @@ impl OwnServices {
                 user_service::start(config, life.clone(), Wiring::default()).await?
             }
             ServiceName::Messaging => {
-                let mut config = messaging_service::Config { listen, database, ..Default::default() };
+                let mut config = messaging_service::Config { listen, database, events: bus, ..Default::default() };
                 config.keys = self.keys.section();
                 (config.peers.auth_url, config.peers.user_url) = (auth, user);
                 (config.peers.auth_name, config.peers.user_name, config.peers.tls) = (auth_name, user_name, peers_tls);

@@ -8,7 +8,7 @@ use ids::UserId;
 use sealing::MasterKeys;
 use sqlx::{Connection, PgConnection};
 
-use crate::app::{HashError, Hasher, audit, keyring};
+use crate::app::{HashError, Hasher, audit, keyring, outbox};
 use crate::config::PasswordHashing;
 use crate::model::audit::{Actor, Entry, Event, Kind, Origin};
 use crate::model::{Email, NewPassword, Role, Username};
@@ -103,6 +103,11 @@ pub async fn create_user(
         roles::insert_role(&mut tx, id, role, now).await?;
         events.push(Event::new(Kind::RoleGrant, Actor::Operator).on(id).with("role", role));
     }
+    let mut told = vec![outbox::registered(&new, now)];
+    if events.len() > 1 {
+        told.extend(outbox::updated(&mut tx, id, username.as_str(), now).await?);
+    }
+    events::outbox::append(&mut tx, &told).await?;
     audit::append(&mut tx, &audit_key, &Entry::all(events, &Origin::default(), now)).await?;
     tx.commit().await?;
     Ok(id)
@@ -127,6 +132,8 @@ pub async fn grant_role(
     users::lock_for_change(&mut tx, id).await?.ok_or_else(|| Error::NoSuchUser(username.clone()))?;
     if roles::insert_role(&mut tx, id, role, now).await? {
         users::touch(&mut tx, id, now).await?;
+        let told = outbox::updated(&mut tx, id, username.as_str(), now).await?;
+        events::outbox::append(&mut tx, told.as_slice()).await?;
         let event = Event::new(Kind::RoleGrant, Actor::Operator).on(id).with("role", role);
         audit::append(&mut tx, &audit_key, &[Entry::new(event, &Origin::default(), now)]).await?;
     }

@@ -21,6 +21,7 @@ use authn::Verifier;
 use chassis::config::Dialer;
 use chassis::{Lifecycle, Running, Service, Wiring};
 use chrono::{DateTime, Utc};
+use events::{Event, Outbox, Topic};
 use pg::Pool;
 use protos::auth::v1::auth_service_server::AuthServiceServer;
 use sealing::MasterKey;
@@ -64,6 +65,8 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let verifier = wiring.verifier.unwrap_or_else(|| Arc::new(Verifier::new(clock.clone(), issuer, audience)));
     let keyring = Arc::new(Keyring::new(Arc::clone(&master), config.tokens.clone()));
     let (mails, outbox) = mail::Outbox::try_new(&config.mail)?;
+    let bus = chassis::open_bus(NAME, &config.events, &life).await?;
+    let news = chassis::relay(NAME, &pg, Outbox, bus.as_ref(), &life);
     let (profiles, holders) = peers(&config, Arc::clone(&keyring), &life)?;
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, grpc::RATES, classes, most, &config.redis, clock.clone()).await?;
@@ -79,10 +82,17 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         mails,
         profiles,
         holders,
+        news,
     };
     let app = Arc::new(App::try_new(parts)?);
     app.sync_tokens().await.context("the signing keys can't be read")?;
     spawn_workers(&app, outbox, &life);
+    if let Some(bus) = bus {
+        // Sessions that other replicas have ended.
+        let known = Arc::clone(&verifier);
+        let see = move |event: &Event| chassis::learn_revocation(&known, event);
+        life.spawn_droppable("auth events", chassis::watch_events(bus, &[Topic::Auth], see));
+    }
 
     let server = grpc::Server::new(Arc::clone(&app), clock, config.max_batch);
     let server = AuthServiceServer::new(server)

@@ -8,5 +8,5 @@ use auth_service::{Config, MIGRATOR, start};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    standalone::run_service::<Config, _>(&[&MIGRATOR], start)
+    standalone::run_service::<Config, _>(&[&MIGRATOR, &events::LOG_MIGRATOR], start)
 }

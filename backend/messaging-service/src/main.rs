@@ -8,5 +8,5 @@ use messaging_service::{Config, KEYS_MIGRATOR, MIGRATOR, start};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    standalone::run_service::<Config, _>(&[&MIGRATOR, &KEYS_MIGRATOR], start)
+    standalone::run_service::<Config, _>(&[&MIGRATOR, &KEYS_MIGRATOR, &events::LOG_MIGRATOR], start)
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use authn::Verifier;
 use broadcast::Broadcast;
 use chassis::{Lifecycle, Running, Service, Wiring};
+use events::{Bus, Consumer, Event, Relay, Topic};
 use pg::{Pool, PoolConfig};
 use protos::user::v1::user_service_client::UserServiceClient;
 use sealing::RootKey;
@@ -15,9 +17,11 @@ use crate::app::App;
 use crate::app::contact_view::ContactView;
 use crate::app::contacts::Contacts;
 use crate::app::events::Expiry;
+use crate::app::listening::{self, AccountHandler};
+use crate::app::outbox::{self, ConversationLog};
 use crate::app::vault::Vault;
 use crate::grpc::{self, Messaging};
-use crate::storage::events;
+use crate::storage::events::adjust_clock;
 use crate::{Config, DOMAIN, NAME};
 
 /// What the replicas tell each other of in Redis.
@@ -67,7 +71,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
     if moved > 0 {
         tracing::info!("{moved} people's keys were moved into the database of keys");
     }
-    if events::adjust_clock(&mut *pool.conn().await?).await? {
+    if adjust_clock(&mut *pool.conn().await?).await? {
         tracing::warn!("the database was restored from a dump: events go on after those that it holds");
     }
 
@@ -85,6 +89,8 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         url => Broadcast::new(url, TOPIC).map(|(broadcast, worker)| (broadcast, Some(worker)))?,
     };
     let terms = config.streams.terms();
+    let bus = chassis::open_bus(NAME, &config.events, &life).await?;
+    let seen = contacts.view().clone();
     let (app, workers) = App::new(
         pool.clone(),
         lanes_pool,
@@ -99,7 +105,9 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
     );
     life.spawn_once("sealing", async move { vault.seal_the_old().await });
     life.spawn_droppable("event-follower", workers.follower.run());
-    life.spawn_droppable("event-expiry", Expiry::new(pool.clone(), life.clock(), config.streams.retention()).run());
+    let expiry = Expiry::new(pool.clone(), life.clock(), config.streams.retention());
+    let expiry = if bus.is_some() { expiry.holding_for_the_bus() } else { expiry };
+    life.spawn_droppable("event-expiry", expiry.run());
     if let Some(worker) = to_replicas {
         life.spawn_droppable("broadcast", worker.run(app.events().hearing()));
     }
@@ -111,6 +119,9 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         });
     }
     let app = Arc::new(app);
+    if let Some(bus) = bus {
+        join(bus, &app, (seen, Arc::clone(&verifier)), &pool, &config, &life);
+    }
     let measured = Arc::clone(&app);
     let service = Service {
         name: NAME,
@@ -125,4 +136,25 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await
+}
+
+/// Publishes what happens here, and hears of what happens elsewhere: one replica acts on it, each forgets what it remembers.
+fn join(
+    bus: Bus,
+    app: &Arc<App>,
+    (view, verifier): (ContactView, Arc<Verifier>),
+    pool: &Pool,
+    config: &Config,
+    life: &Lifecycle,
+) {
+    let relay = Relay::new(NAME, pool.clone(), ConversationLog, bus.clone(), life.clock()).with(outbox::options());
+    life.spawn_droppable("event-relay", relay.run());
+    let handler = AccountHandler(Arc::clone(app));
+    let consumer = Consumer::new(listening::CONSUMER, pool.clone(), life.clock(), handler);
+    life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
+    let see = move |event: &Event| {
+        chassis::learn_revocation(&verifier, event);
+        listening::learn_contact(&view, event);
+    };
+    life.spawn_droppable("messaging events", chassis::watch_events(bus, &[Topic::Auth, Topic::User], see));
 }

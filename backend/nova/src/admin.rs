@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use auth_service::admin as auth;
 use auth_service::model::{Email, NewPassword, Role, Username};
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use clock::Clock;
 use pg::{Conn, Pool, PoolConfig};
 use sealing::{MasterKey, MasterKeys};
 use sqlx::migrate::Migrator;
 
+use crate::bus::{self, DeadLetters};
 use crate::config::Config;
 use crate::master_key;
 
@@ -57,6 +59,17 @@ pub enum Command {
         /// Only tell, change nothing.
         #[arg(long)]
         check: bool,
+    },
+    /// Events that could not be acted on.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Has a consumer act again on every event since a time that the bus still keeps. With Kafka it must be stopped meanwhile.
+    Replay {
+        /// Which, such as user.accounts.
+        consumer: String,
+        /// From when on, such as 2026-11-23T12:00:00Z.
+        #[arg(long)]
+        since: DateTime<Utc>,
     },
 }
 
@@ -111,6 +124,8 @@ async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
         }
         Command::VerifyAudit { checkpoint } => verify_audit(&mut conn, &master()?, checkpoint.as_deref()).await?,
         Command::Reconcile { check } => reconcile(&mut config, check).await?,
+        Command::DeadLetters(command) => bus::dead_letters(&config, command).await?,
+        Command::Replay { consumer, since } => bus::replay(&config, &consumer, since).await?,
     }
     Ok(())
 }
@@ -154,7 +169,10 @@ async fn reconcile(config: &mut Config, check: bool) -> anyhow::Result<()> {
 }
 
 /// A newer program must not change the schema of a running release unasked.
-async fn must_be_up_to_date(database: &PoolConfig, migrator: &Migrator) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If the database can't be read or a migration is pending.
+pub async fn must_be_up_to_date(database: &PoolConfig, migrator: &Migrator) -> anyhow::Result<()> {
     match pg::pending(database, migrator).await? {
         0 => Ok(()),
         n => bail!("{n} migrations are pending: run `nova migrate` or `nova serve` first"),

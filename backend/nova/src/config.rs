@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use chassis::config::{Database, Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate};
+use chassis::config::{
+    Database, EVENTS_DATABASE, Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate,
+};
 use pg::PoolConfig;
 use rpc::{Dial, Peer};
 use serde::{Deserialize, Serialize};
@@ -103,6 +105,17 @@ pub struct Config {
     server: Option<Secret>,
 }
 
+/// What the schema of a database comes from.
+fn migrator(database: &str) -> &'static Migrator {
+    match database {
+        EVENTS_DATABASE => &events::LOG_MIGRATOR,
+        user_service::DATABASE => &user_service::MIGRATOR,
+        messaging_service::DATABASE => &messaging_service::MIGRATOR,
+        messaging_service::KEYS_DATABASE => &messaging_service::KEYS_MIGRATOR,
+        _ => &auth_service::MIGRATOR,
+    }
+}
+
 impl Config {
     /// Reads file and environment.
     ///
@@ -156,14 +169,15 @@ impl Config {
 
     /// How to connect to each database for a tool called `tool`, and what its schema comes from.
     pub fn schemas(&mut self, tool: &str) -> Vec<(&'static str, PoolConfig, &'static Migrator)> {
-        let migrators = [
-            &auth_service::MIGRATOR,
-            &user_service::MIGRATOR,
-            &messaging_service::MIGRATOR,
-            &messaging_service::KEYS_MIGRATOR,
-        ];
-        let databases = self.databases_mut().into_iter().zip(migrators);
-        databases.map(|((name, database), migrator)| (name, database.pool_config(tool), migrator)).collect()
+        let mut schemas: Vec<(&'static str, PoolConfig, &'static Migrator)> = vec![];
+        for (name, database) in self.databases_mut() {
+            let pool = database.pool_config(tool);
+            // The services share the log of events.
+            if !schemas.iter().any(|(_, known, _)| known.url == pool.url) {
+                schemas.push((name, pool, migrator(name)));
+            }
+        }
+        schemas
     }
 
     /// Makes sure that each service has its databases: those that are configured, or those on the server that `DATABASE_URL` names,

@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::bus;
 use crate::config::Config;
 
 /// The machine's clock and the database's may differ by this much.
@@ -193,6 +194,14 @@ async fn databases(report: &mut Report, config: &mut Config, running: bool) {
                 let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
                 report.bad(name, format!("{error}{cause}; check its url and that the server runs"));
                 continue;
+            }
+        }
+        if let Ok(pool) = Pool::new(pool.clone())
+            && let Ok(mut conn) = pool.conn().await
+        {
+            for standing in bus::standing(name, &mut conn, running).await {
+                let what = format!("{name} events");
+                if standing.is_fault { report.bad(&what, standing.text) } else { report.good(&what, standing.text) }
             }
         }
         if name == auth_service::root::DATABASE {

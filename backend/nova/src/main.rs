@@ -1,6 +1,7 @@
 //! `nova`: every service in one process, and the tools to run it.
 
 mod admin;
+mod bus;
 mod config;
 mod demo;
 mod dev_certs;

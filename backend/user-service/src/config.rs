@@ -4,7 +4,7 @@ mod cache;
 mod rate_limits;
 
 use chassis::config::{
-    AcceptedTokens, Database, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Validate,
+    AcceptedTokens, Database, Events, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Validate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub cache: CacheSection,
     /// What replicas share: limits, and what has changed.
     pub redis: Redis,
+    /// The bus that tells of changes.
+    pub events: Events,
 }
 
 impl Default for Config {
@@ -53,6 +55,7 @@ impl Default for Config {
             rate_limits: RateLimits::default(),
             cache: CacheSection::default(),
             redis: Redis::default(),
+            events: Events::default(),
         }
     }
 }
@@ -74,6 +77,7 @@ impl Validate for Config {
         self.rate_limits.validate(&key("rate_limits"), faults);
         self.cache.validate(&key("cache"), faults);
         self.redis.validate(&key("redis"), faults);
+        self.events.validate(&key("events"), &self.database, faults);
     }
 }
 
@@ -85,7 +89,9 @@ impl ServiceConfig for Config {
     }
 
     fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
-        vec![("nova_user", &mut self.database)]
+        let mut databases = vec![(crate::DATABASE, &mut self.database)];
+        databases.extend(self.events.databases_mut());
+        databases
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {

@@ -15,7 +15,7 @@ mod start;
 pub mod storage;
 
 pub use config::Config;
-pub use start::{MIGRATOR, start};
+pub use start::{DATABASE, MIGRATOR, start};
 
 /// The domain of the service's errors in `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "user.nova";

@@ -75,7 +75,8 @@ impl Memory {
         self.hiders.record_metrics();
     }
 
-    fn forget(&self, stale: Stale) {
+    /// Forgets something that has changed elsewhere.
+    pub fn forget(&self, stale: Stale) {
         match stale {
             Stale::Profile(user) => self.profiles.forget(user),
             Stale::Hiders(user) => self.hiders.forget(user),

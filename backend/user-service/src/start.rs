@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use authn::Verifier;
 use broadcast::Broadcast;
 use chassis::config::OpenPeers;
 use chassis::{Lifecycle, Running, Service, Wiring};
+use events::{Bus, Consumer, Event, Outbox, Topic, Wake};
 use pg::Pool;
 use protos::user::v1::user_service_server::UserServiceServer;
 use rpc::PeerChannel;
@@ -12,12 +14,16 @@ use sqlx::migrate::Migrator;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
+use crate::app::accounts::{self, AccountHandler};
 use crate::app::{App, Batches};
 use crate::grpc::{ACCESS, RATES, Server};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::peers::{Accounts, Contacts};
 use crate::{Config, DOMAIN};
+
+/// Its database, where Nova finds or makes it by itself.
+pub const DATABASE: &str = "nova_user";
 
 /// The service's schema.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -40,8 +46,13 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let verifier = chassis::verifier(&wiring, &config.tokens, auth.clone(), &life);
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, RATES, classes, most, &config.redis, life.clock()).await?;
-    let app = Arc::new(app(&config, &life, &wiring, pool.clone(), auth, &peers)?);
+    let bus = chassis::open_bus(NAME, &config.events, &life).await?;
+    let news = chassis::relay(NAME, &pool, Outbox, bus.as_ref(), &life);
+    let app = Arc::new(app(&config, &life, &wiring, (pool.clone(), news), auth, &peers)?);
     let measured = Arc::clone(&app);
+    if let Some(bus) = bus {
+        listen(bus, &app, &config, &verifier, &life);
+    }
 
     let grpc = UserServiceServer::new(Server::new(app))
         .max_decoding_message_size(config.listen.max_request_bytes)
@@ -77,11 +88,24 @@ fn memory(config: &Config, life: &Lifecycle) -> anyhow::Result<Memory> {
     Ok(memory)
 }
 
+/// Hears what the auth service and other replicas tell: one replica makes and ends profiles, each forgets what it remembers.
+fn listen(bus: Bus, app: &Arc<App>, config: &Config, verifier: &Arc<Verifier>, life: &Lifecycle) {
+    let handler = AccountHandler(Arc::clone(app));
+    let consumer = Consumer::new(accounts::CONSUMER, app.pool.clone(), life.clock(), handler);
+    life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
+    let (app, verifier) = (Arc::clone(app), Arc::clone(verifier));
+    let see = move |event: &Event| {
+        chassis::learn_revocation(&verifier, event);
+        app.see(event);
+    };
+    life.spawn_droppable("user events", chassis::watch_events(bus, &[Topic::Auth, Topic::User], see));
+}
+
 fn app(
     config: &Config,
     life: &Lifecycle,
     wiring: &Wiring,
-    pool: Pool,
+    (pool, news): (Pool, Wake),
     auth: PeerChannel,
     peers: &OpenPeers,
 ) -> anyhow::Result<App> {
@@ -98,6 +122,7 @@ fn app(
         paging: config.paging.limits(),
         batches: Batches { profiles: config.max_batch, contacts: config.max_contacts },
         memory: memory(config, life)?,
+        news,
         metrics,
     })
 }

@@ -10,6 +10,7 @@ use super::App;
 use super::attempts::{self, Attempt, OwnProof, Target};
 use super::audit::Tried;
 use super::hasher::HashError;
+use super::outbox;
 use crate::model::Password;
 use crate::model::audit::{Event, Kind};
 use crate::storage::profile_sync::Pending;
@@ -102,7 +103,8 @@ impl App {
         }
         users::delete_user(&mut tx, user, now, self.profiles.retry_at(now)).await?;
         let ended = sessions::revoke_sessions(&mut tx, user, None, now).await?;
-        self.commit(tx, [event.with("sessions_ended", ended.len())]).await?;
+        let told = self.ended(user, &ended, now).into_iter().chain([outbox::deleted(user, now)]);
+        self.commit_and_tell(tx, [event.with("sessions_ended", ended.len())], told).await?;
         self.revoked(ended, now);
         self.metrics.deleted();
         tracing::info!(user.id = %user, "account {user} deleted");

@@ -13,7 +13,7 @@ use sealing::MasterKey;
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
-use super::audit;
+use super::{audit, outbox};
 use crate::config::Tokens;
 use crate::model::audit::{Actor, Entry, Event, Kind, Origin};
 use crate::model::audit_chain::AuditKey;
@@ -228,6 +228,7 @@ async fn note_key(
     key: &SigningKey,
     now: DateTime<Utc>,
 ) -> Result<(), pg::Error> {
+    events::outbox::append(tx, &[outbox::keys_rotated(key.kid(), now)]).await?;
     let event = event.with("kid", key.kid()).with("algorithm", key.algorithm().name());
     audit::append(tx, audit_key, &[Entry::new(event, &Origin::default(), now)]).await
 }

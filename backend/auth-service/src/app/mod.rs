@@ -9,6 +9,7 @@ mod hasher;
 pub mod keyring;
 mod login;
 mod mail_tokens;
+pub mod outbox;
 mod passwords;
 mod profiles;
 mod queries;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use authn::Verifier;
 use chrono::{DateTime, Utc};
 use clock::Clock;
+use events::Wake;
 use ids::SessionId;
 use limits::Limiter;
 use pg::Pool;
@@ -77,6 +79,7 @@ pub struct App {
     mails: MailQueue,
     profiles: Profiles,
     holders: Holders,
+    news: Wake,
     metrics: Metrics,
 }
 
@@ -104,6 +107,8 @@ pub struct Parts {
     pub profiles: Profiles,
     /// The services that hold something on people too.
     pub holders: Holders,
+    /// Tells the relay that there are events.
+    pub news: Wake,
 }
 
 impl App {
@@ -112,7 +117,8 @@ impl App {
     /// # Errors
     /// If the parameters for hashing passwords are out of bounds.
     pub fn try_new(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { pg, clock, config, master, verifier, limiter, keyring, audit, mails, profiles, holders } = parts;
+        let Parts { pg, clock, config, master, verifier, limiter, keyring, audit, mails, profiles, holders, news } =
+            parts;
         Ok(Self {
             lockout: config.lockout.policy(),
             hasher: Hasher::try_new(&config.password)?,
@@ -131,6 +137,7 @@ impl App {
             mails,
             profiles,
             holders,
+            news,
         })
     }
 

@@ -125,7 +125,8 @@ impl App {
         users::touch(&mut tx, user, now).await?;
         let ended = sessions::revoke_sessions(&mut tx, user, caller.session_id(), now).await?;
         let unlock = was_locked.then(|| Event { kind: Kind::Unlock, ..event.clone() });
-        self.commit(tx, [event.with("sessions_ended", ended.len())].into_iter().chain(unlock)).await?;
+        let audited = [event.with("sessions_ended", ended.len())].into_iter().chain(unlock);
+        self.commit_and_tell(tx, audited, self.ended(user, &ended, now)).await?;
         self.revoked(ended, now);
         tracing::info!(user.id = %user, "user {user} changed their password");
         Ok(())
@@ -168,7 +169,7 @@ impl App {
         let ended = sessions::revoke_sessions(&mut tx, user, None, now).await?;
         let event = Event::of_person(Kind::PasswordReset, user).with("sessions_ended", ended.len());
         let unlock = was_locked.then(|| Event::of_person(Kind::Unlock, user));
-        self.commit(tx, [event].into_iter().chain(unlock)).await?;
+        self.commit_and_tell(tx, [event].into_iter().chain(unlock), self.ended(user, &ended, now)).await?;
         self.revoked(ended, now);
         tracing::info!(user.id = %user, "user {user} set a new password by mail");
         Ok(())

@@ -145,9 +145,10 @@ impl App {
         session: SessionId,
         now: DateTime<Utc>,
     ) -> Result<T, Error> {
-        sessions::revoke_session(&mut tx, session, now).await?;
+        let is_ended = sessions::revoke_session(&mut tx, session, now).await?;
         let event = Event::anonymous(Kind::RefreshTokenReuse).on(user).in_session(session);
-        self.commit(tx, [event.refused(Reason::RefreshTokenReused)]).await?;
+        let told = if is_ended { self.ended(user, &[session], now) } else { vec![] };
+        self.commit_and_tell(tx, [event.refused(Reason::RefreshTokenReused)], told).await?;
         self.revoked([session], now);
         tracing::warn!(user.id = %user, session.id = %session, "session {session} ended: a refresh token came a second time");
         Err(Error::Reused)

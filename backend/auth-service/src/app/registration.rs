@@ -7,7 +7,7 @@ use tracing::instrument;
 
 use super::attempts;
 use super::hasher::{HashError, Overloaded};
-use super::{App, Tokens, keyring};
+use super::{App, Tokens, keyring, outbox};
 use crate::model::audit::{Event, Kind};
 use crate::model::{Email, NewPassword, User, Username, role};
 use crate::storage::profile_sync::Pending;
@@ -103,7 +103,8 @@ impl App {
             other => other?,
         }
         let granted = sessions::insert_session(&mut tx, &session, now).await?;
-        self.commit(tx, [Event::of_person(Kind::Registration, id).in_session(session.id)]).await?;
+        let event = Event::of_person(Kind::Registration, id).in_session(session.id);
+        self.commit_and_tell(tx, [event], [outbox::registered(&new, now)]).await?;
         self.metrics.registered();
         tracing::info!(user.id = %id, "account {id} made");
 

@@ -6,7 +6,7 @@ use ids::UserId;
 use protos::auth::v1::ErrorReason as Reason;
 use tracing::instrument;
 
-use super::App;
+use super::{App, outbox};
 use crate::model::Role;
 use crate::model::audit::{Event, Kind};
 use crate::model::lockout::{Policy, Standing};
@@ -78,10 +78,12 @@ impl App {
         caller.must_be_admin()?;
         let now = self.clock.now();
         let mut tx = self.pg.begin().await?;
-        users::lock_for_change(&mut tx, user).await?.ok_or(Error::NotFound(user))?;
+        let account = users::lock_for_change(&mut tx, user).await?.ok_or(Error::NotFound(user))?;
         if roles::insert_role(&mut tx, user, role, now).await? {
             users::touch(&mut tx, user, now).await?;
-            self.commit(tx, [Event::by(caller, Kind::RoleGrant).on(user).with("role", role)]).await?;
+            let told = outbox::updated(&mut tx, user, &account.username, now).await?;
+            let event = Event::by(caller, Kind::RoleGrant).on(user).with("role", role);
+            self.commit_and_tell(tx, [event], told).await?;
         }
         tracing::info!(user.id = %user, %role, "user {user} has role {role}");
         Ok(())
@@ -93,7 +95,7 @@ impl App {
         caller.must_be_admin()?;
         let now = self.clock.now();
         let mut tx = self.pg.begin().await?;
-        users::lock_for_change(&mut tx, user).await?.ok_or(Error::NotFound(user))?;
+        let account = users::lock_for_change(&mut tx, user).await?.ok_or(Error::NotFound(user))?;
         if role == Role::Admin && roles::is_last_admin(&mut tx, user).await? {
             return Err(Error::LastAdmin);
         }
@@ -103,7 +105,9 @@ impl App {
         users::touch(&mut tx, user, now).await?;
         let ended = sessions::revoke_sessions(&mut tx, user, None, now).await?;
         let event = Event::by(caller, Kind::RoleRevocation).on(user).with("role", role);
-        self.commit(tx, [event.with("sessions_ended", ended.len())]).await?;
+        let told = outbox::updated(&mut tx, user, &account.username, now).await?;
+        let told = told.into_iter().chain(self.ended(user, &ended, now));
+        self.commit_and_tell(tx, [event.with("sessions_ended", ended.len())], told).await?;
         self.revoked(ended, now);
         tracing::info!(user.id = %user, %role, "user {user} lost role {role}");
         Ok(())

@@ -55,7 +55,8 @@ impl App {
         let mut tx = self.pg.begin().await?;
         if sessions::revoke_session(&mut tx, session, now).await? {
             let event = Event::by(&caller, Kind::Logout);
-            self.commit(tx, [Event { subject: caller.user_id(), ..event }]).await?;
+            let told = caller.user_id().map(|user| self.ended(user, &[session], now)).unwrap_or_default();
+            self.commit_and_tell(tx, [Event { subject: caller.user_id(), ..event }], told).await?;
         }
         self.revoked([session], now);
         tracing::info!(session.id = %session, "session {session} logged out");
@@ -92,7 +93,7 @@ impl App {
         let now = self.clock.now();
         if sessions::revoke_session(&mut tx, session, now).await? {
             let event = Event::by(caller, Kind::SessionRevocation).on(owner).in_session(session);
-            self.commit(tx, [event]).await?;
+            self.commit_and_tell(tx, [event], self.ended(owner, &[session], now)).await?;
         }
         self.revoked([session], now);
         tracing::info!(user.id = %owner, session.id = %session, "session {session} revoked");
@@ -111,7 +112,7 @@ impl App {
         }
         let ended = sessions::revoke_sessions(&mut tx, user, kept, now).await?;
         let event = Event::by(caller, Kind::AllSessionsRevocation).on(user).with("sessions_ended", ended.len());
-        self.commit(tx, [event]).await?;
+        self.commit_and_tell(tx, [event], self.ended(user, &ended, now)).await?;
         let count = ended.len();
         self.revoked(ended, now);
         tracing::info!(user.id = %user, count, "{count} sessions of user {user} revoked");

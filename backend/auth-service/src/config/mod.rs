@@ -5,7 +5,9 @@ mod sections;
 
 use std::collections::BTreeMap;
 
-use chassis::config::{Database, Fault, Listen, Paging, Redis, Secret, SecretName, Secrets, ServiceConfig, Validate};
+use chassis::config::{
+    Database, Events, Fault, Listen, Paging, Redis, Secret, SecretName, Secrets, ServiceConfig, Validate,
+};
 use serde::{Deserialize, Serialize};
 
 pub use rate_limits::RateLimits;
@@ -48,6 +50,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// What replicas share: limits.
     pub redis: Redis,
+    /// The bus that tells of changes.
+    pub events: Events,
     /// Services that may ask for a token: client id = secret.
     pub service_clients: BTreeMap<String, Secret>,
 }
@@ -70,6 +74,7 @@ impl Default for Config {
             mail: Mail::default(),
             rate_limits: RateLimits::default(),
             redis: Redis::default(),
+            events: Events::default(),
             service_clients: OWN_CLIENTS.map(|client| (client.to_owned(), Secret::default())).into(),
         }
     }
@@ -126,6 +131,7 @@ impl Validate for Config {
         self.mail.validate(&key("mail"), faults);
         self.rate_limits.validate(&key("rate_limits"), faults);
         self.redis.validate(&key("redis"), faults);
+        self.events.validate(&key("events"), &self.database, faults);
     }
 }
 
@@ -137,7 +143,9 @@ impl ServiceConfig for Config {
     }
 
     fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
-        vec![("nova_auth", &mut self.database)]
+        let mut databases = vec![("nova_auth", &mut self.database)];
+        databases.extend(self.events.databases_mut());
+        databases
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {

@@ -20,6 +20,7 @@ mod refresh;
 mod roles;
 mod sessions;
 mod tokens;
+mod told;
 mod totp;
 mod users;
 mod world;

@@ -2,6 +2,7 @@
 
 mod address;
 mod age;
+mod bus;
 pub mod config;
 mod connection;
 mod grpc_web;
@@ -18,6 +19,7 @@ mod streams;
 pub mod telemetry;
 
 pub use address::PeerAddress;
+pub use bus::{learn_revocation, open_bus, relay, watch_events};
 pub use guard::{Guard, GuardLayer};
 pub use health::Readiness;
 pub use lifecycle::{Lifecycle, exit_code};

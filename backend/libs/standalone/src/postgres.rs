@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Lifecycle;
+use chassis::config::EVENTS_DATABASE;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 
 use crate::DataFolder;
 
-/// The services' databases.
-pub const DATABASES: [&str; 4] = ["nova_auth", "nova_user", "nova_messaging", "nova_keys"];
+/// The services' databases, and that of the event log.
+pub const DATABASES: [&str; 5] = ["nova_auth", "nova_user", "nova_messaging", "nova_keys", EVENTS_DATABASE];
 
 /// How often a server of another program is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

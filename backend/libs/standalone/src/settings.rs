@@ -157,6 +157,10 @@ fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
     for (name, keys) in [
         ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key", "messaging.master_key"][..]),
         ("JWT_PRIVATE_KEY_PEM", &["auth.tokens.private_key_pem"]),
+        (
+            "KAFKA_BROKERS",
+            &["auth.events.kafka.brokers", "user.events.kafka.brokers", "messaging.events.kafka.brokers"],
+        ),
         ("REDIS_URL", &["auth.redis.url", "user.redis.url", "messaging.redis.url"]),
         ("AUTH_SERVICE_GRPC_URL", &["user.peers.auth_url", "messaging.peers.auth_url"]),
         ("USER_SERVICE_GRPC_URL", &["auth.peers.user_url", "messaging.peers.user_url"]),
@@ -189,6 +193,7 @@ mod tests {
                     "RUST_LOG" => "debug",
                     "GRPC_REQUEST_TIMEOUT_SECS" => "3",
                     "REDIS_URL" => "redis://127.0.0.1",
+                    "KAFKA_BROKERS" => "127.0.0.1:9092",
                     _ => return None,
                 }
                 .to_owned(),
@@ -198,7 +203,9 @@ mod tests {
         let log: Log = source.section("log", &mut faults);
         assert_eq!((log.filter.as_str(), faults.len()), ("warn", 0));
         assert!(source.is_set("user.listen.request_timeout"));
-        assert!(["auth", "user", "messaging"].iter().all(|service| source.is_set(&format!("{service}.redis.url"))));
+        for key in ["redis.url", "events.kafka.brokers"] {
+            assert!(["auth", "user", "messaging"].iter().all(|service| source.is_set(&format!("{service}.{key}"))));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod streams;
 use std::time::Duration;
 
 use chassis::config::{
-    AcceptedTokens, Database, Fault, Listen, Paging, Peers, Redis, Secret, SecretName, Secrets, ServiceConfig,
+    AcceptedTokens, Database, Events, Fault, Listen, Paging, Peers, Redis, Secret, SecretName, Secrets, ServiceConfig,
     Validate, duration,
 };
 use sealing::MasterKeys;
@@ -53,6 +53,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// What replicas share: limits, and word of changes and typing.
     pub redis: Redis,
+    /// The bus that tells of changes.
+    pub events: Events,
 }
 
 impl Default for Config {
@@ -73,6 +75,7 @@ impl Default for Config {
             streams: Streams::default(),
             rate_limits: RateLimits::default(),
             redis: Redis::default(),
+            events: Events::default(),
         }
     }
 }
@@ -100,7 +103,9 @@ impl ServiceConfig for Config {
     }
 
     fn databases_mut(&mut self) -> Vec<(&'static str, &mut Database)> {
-        vec![(crate::DATABASE, &mut self.database), (crate::KEYS_DATABASE, &mut self.keys)]
+        let mut databases = vec![(crate::DATABASE, &mut self.database), (crate::KEYS_DATABASE, &mut self.keys)];
+        databases.extend(self.events.databases_mut());
+        databases
     }
 
     fn fill_secrets(&mut self, secrets: &mut dyn Secrets) {
@@ -139,6 +144,7 @@ impl Validate for Config {
         self.streams.validate(&format!("{section}.streams"), faults);
         self.rate_limits.validate(&format!("{section}.rate_limits"), faults);
         self.redis.validate(&format!("{section}.redis"), faults);
+        self.events.validate(&format!("{section}.events"), &self.database, faults);
         if self.limits.content_bytes * 2 > self.listen.max_request_bytes {
             let problem = "must be at least twice limits.content_bytes";
             faults.push(Fault::new(format!("{section}.listen.max_request_bytes"), problem));
@@ -328,6 +334,7 @@ mod tests {
             "contact.hold",
             "contact.timeout",
             "database.max_connections",
+            "events.database.url",
             "keys.max_connections",
             "keys.url",
             "limits.batch",

@@ -57,7 +57,8 @@ pub async fn append(
 pub async fn adjust_clock(conn: &mut PgConnection) -> Result<bool, pg::Error> {
     let done = sqlx::query!(
         "UPDATE event_clock k SET xid_offset = m.newest + 1
-         FROM (SELECT COALESCE(max(position), 0) AS newest FROM conversation_events) m
+         FROM (SELECT GREATEST((SELECT max(position) FROM conversation_events), c.position, 0) AS newest
+               FROM relay_cursor c WHERE c.id) m
          WHERE k.id AND m.newest >= k.xid_offset + pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
     )
     .execute(conn)
@@ -65,28 +66,50 @@ pub async fn adjust_clock(conn: &mut PgConnection) -> Result<bool, pg::Error> {
     Ok(done.rows_affected() > 0)
 }
 
-/// Drops the oldest events, at most `limit`, that were written before `cutoff`, and notes up to where; tells how many.
+/// What [`expire`] has dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// How many events.
+    pub dropped: u64,
+    /// How many of them were never on the bus.
+    pub unpublished: u64,
+}
+
+/// Drops the oldest events, at most `limit`, that were written before `cutoff`, and notes up to where. Those that wait for the
+/// relay stay if `hold` says so.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn expire(conn: &mut PgConnection, cutoff: DateTime<Utc>, limit: i64) -> Result<u64, pg::Error> {
-    let dropped = sqlx::query_scalar!(
-        r#"WITH old AS (
-               SELECT conversation_id, position, event_no
+pub async fn expire(
+    conn: &mut PgConnection,
+    cutoff: DateTime<Utc>,
+    hold: bool,
+    limit: i64,
+) -> Result<Expired, pg::Error> {
+    let row = sqlx::query!(
+        r#"WITH relayed AS (SELECT position, conversation_id, event_no FROM relay_cursor WHERE id),
+           old AS (
+               SELECT e.conversation_id, e.position, e.event_no
                FROM (SELECT * FROM conversation_events ORDER BY position, conversation_id, event_no LIMIT $2) e
-               WHERE e.created_at < $1),
+               CROSS JOIN relayed r
+               WHERE e.created_at < $1
+                 AND (NOT $3 OR (e.position, e.conversation_id, e.event_no) <= (r.position, r.conversation_id, r.event_no))),
            dropped AS (
                DELETE FROM conversation_events e USING old
                WHERE (e.conversation_id, e.position, e.event_no) = (old.conversation_id, old.position, old.event_no)
-               RETURNING e.position),
+               RETURNING e.position, e.conversation_id, e.event_no),
            noted AS (
                UPDATE event_clock k SET expired_position = GREATEST(k.expired_position, d.last)
                FROM (SELECT max(position) AS last FROM dropped) d WHERE k.id AND d.last IS NOT NULL)
-           SELECT count(*) AS "count!" FROM dropped"#,
+           SELECT count(*) AS "dropped!",
+                  count(*) FILTER (WHERE (d.position, d.conversation_id, d.event_no)
+                                         > (r.position, r.conversation_id, r.event_no)) AS "unpublished!"
+           FROM dropped d CROSS JOIN relayed r"#,
         cutoff,
         limit,
+        hold,
     )
     .fetch_one(conn)
     .await?;
-    Ok(u64::try_from(dropped).unwrap_or(0))
+    Ok(Expired { dropped: row.dropped.unsigned_abs(), unpublished: row.unpublished.unsigned_abs() })
 }

@@ -10,6 +10,7 @@ pub mod members;
 mod message_row;
 pub mod messages;
 pub mod reconcile;
+pub mod relay_cursor;
 pub mod send;
 pub mod unread;
 pub mod user_keys;

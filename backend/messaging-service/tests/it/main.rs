@@ -23,6 +23,7 @@ mod replicas;
 mod sealing;
 mod storm;
 mod streams;
+mod told;
 mod unread_model;
 mod users;
 mod world;

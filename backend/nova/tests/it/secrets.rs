@@ -15,7 +15,7 @@ use testkit::{As, Authorized, TestRedis, eventually};
 use crate::process::{Home, Nova};
 use crate::{PASSWORD, register};
 
-const DATABASES: [&str; 4] = ["nova_auth", "nova_user", "nova_messaging", "nova_keys"];
+const DATABASES: [&str; 5] = ["nova_auth", "nova_user", "nova_messaging", "nova_keys", "nova_events"];
 
 /// Somebody who is logged in.
 struct Person {
@@ -154,6 +154,11 @@ async fn nothing_secret_lies_where_it_should_not() {
     bob.types(&talk).await;
     let emails = ["alice@example.org", "bob@example.org"];
     let secrets = [PASSWORD, "a wrong password of alice's", &alice.access, &alice.refresh, &bob.access, &bob.refresh];
+    eventually("what was said is told of on the event bus", Duration::from_secs(20), async || {
+        let told = dump(&home, "nova_events").await;
+        (told.matches("nova.message.sent.v1").count() == words.len()).then_some(())
+    })
+    .await;
     let found = async |home: &Home| {
         let mut found = vec![];
         for database in DATABASES {

@@ -8,7 +8,7 @@ use errors::FieldViolation;
 use ids::UserId;
 use uuid::Uuid;
 
-use super::{App, Error};
+use super::{App, Error, outbox};
 use crate::memory::Stale;
 use crate::model::{Account, ContactFacts, Verdict};
 use crate::storage::{contacts, counts, follows, locks, profiles};
@@ -21,13 +21,19 @@ impl App {
     /// there.
     pub async fn ensure_profile(&self, caller: &Caller, account: &Account) -> Result<bool, Error> {
         caller.must_be_service()?;
+        Ok(self.make_profile(account).await?)
+    }
+
+    /// The same, whoever has told of it. May be done again.
+    pub(super) async fn make_profile(&self, account: &Account) -> Result<bool, pg::Error> {
+        let now = self.clock.now();
         let _changing = self.memory.changing([Stale::Profile(account.id)]);
-        let mut conn = self.pool.conn().await?;
-        let made = profiles::insert(&mut conn, account, false).await?;
+        let mut tx = self.pool.begin().await?;
+        let made = profiles::insert(&mut tx, account, false).await?;
+        let renamed = if made { None } else { profiles::fill_name(&mut tx, account, now).await? };
+        self.commit_and_tell(tx, renamed.map(|version| outbox::updated(account.id, version, now))).await?;
         if made {
             self.metrics.profile_made();
-        } else {
-            profiles::fill_name(&mut conn, account, self.clock.now()).await?;
         }
         Ok(made)
     }
@@ -40,6 +46,11 @@ impl App {
         deleted_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
         caller.must_be_service()?;
+        Ok(self.end_account(user, deleted_at).await?)
+    }
+
+    /// The same, whoever has told of it. May be done again.
+    pub(super) async fn end_account(&self, user: UserId, deleted_at: DateTime<Utc>) -> Result<bool, pg::Error> {
         let mut tx = self.pool.begin().await?;
         locks::lock_user(&mut tx, user).await?; // whoever follows at this moment has committed, or will see the deletion
         let changing = self.memory.changing([Stale::Profile(user)]);
@@ -56,7 +67,7 @@ impl App {
     }
 
     /// Ends some follows by and of a deleted user. Tells whether there may be more.
-    async fn end_some_follows(&self, user: UserId) -> Result<bool, Error> {
+    async fn end_some_follows(&self, user: UserId) -> Result<bool, pg::Error> {
         let mut tx = self.pool.begin().await?;
         locks::lock_user(&mut tx, user).await?;
         let mut ended = follows::delete_by_follower(&mut tx, user, ENDED_AT_ONCE).await?;

@@ -1,9 +1,11 @@
 //! Use cases: who may, in which order, in which transaction. One method an RPC.
 
+pub mod accounts;
 mod error;
 mod export;
 mod internal;
 mod lists;
+mod outbox;
 mod profiles;
 mod relationships;
 mod search;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 use authn::Caller;
 use clock::Clock;
+use events::Wake;
 use ids::UserId;
 use pg::Pool;
 use pg::page::{Binding, Limits, Page};
@@ -43,6 +46,8 @@ pub struct App {
     pub batches: Batches,
     /// What is remembered of the database.
     pub memory: Memory,
+    /// Tells the relay that there are events.
+    pub news: Wake,
     /// Counters.
     pub metrics: Metrics,
 }

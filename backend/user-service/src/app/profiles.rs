@@ -8,7 +8,7 @@ use errors::FieldViolation;
 use ids::UserId;
 use uuid::Uuid;
 
-use super::{App, Error, viewer};
+use super::{App, Error, outbox, viewer};
 use crate::memory::Stale;
 use crate::model::{Hiders, Profile, ProfileUpdate};
 use crate::storage::{blocks, profiles};
@@ -210,8 +210,11 @@ impl App {
         expected_version: i64,
     ) -> Result<Option<Profile>, Error> {
         let _changing = self.memory.changing([Stale::Profile(user)]);
-        let mut conn = self.pool.conn().await?;
-        Ok(profiles::update(&mut conn, user, change, expected_version, self.clock.now()).await?)
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        let changed = profiles::update(&mut tx, user, change, expected_version, now).await?;
+        self.commit_and_tell(tx, changed.as_ref().map(|profile| outbox::updated(user, profile.version, now))).await?;
+        Ok(changed)
     }
 
     /// A live profile, whoever has blocked whom; made if the account is new.

@@ -4,7 +4,7 @@ use authn::Caller;
 use ids::UserId;
 use pg::Tx;
 
-use super::{App, Error, view};
+use super::{App, Error, outbox, view};
 use crate::memory::{Changing, Stale};
 use crate::model::{Follow, FollowStatus, Kind, Pair, Standing};
 use crate::storage::follows::{self, PairState, Presence};
@@ -32,7 +32,7 @@ impl App {
             counts::change(&mut tx, &[follow], 1).await?;
         }
         let _changing = self.counted(pair);
-        tx.commit().await?;
+        self.commit_and_tell(tx, changed.then(|| outbox::followed(follow, now))).await?;
         Ok(Standing { follows: Some(status), ..state.standing }.kind(view(caller, pair)))
     }
 
@@ -42,11 +42,13 @@ impl App {
         let mut tx = self.pool.begin().await?;
         locks::lock_pair(&mut tx, pair).await?;
         let state = follows::pair_state(&mut tx, pair).await?;
-        if let Some(ended) = follows::delete(&mut tx, pair).await? {
+        let ended = follows::delete(&mut tx, pair).await?;
+        if let Some(ended) = ended {
             counts::change(&mut tx, &[ended], -1).await?;
         }
         let _changing = self.counted(pair);
-        tx.commit().await?;
+        let now = self.clock.now();
+        self.commit_and_tell(tx, ended.and_then(|ended| outbox::unfollowed(ended, now))).await?;
         Ok(Standing { follows: None, ..state.standing }.kind(view(caller, pair)))
     }
 
@@ -54,14 +56,17 @@ impl App {
     pub async fn block_user(&self, caller: &Caller, pair: Pair) -> Result<(), Error> {
         caller.must_be(pair.first)?;
         let (mut tx, _) = self.live_pair(pair).await?;
-        if blocks::insert(&mut tx, pair, self.clock.now()).await? {
+        let (now, mut told) = (self.clock.now(), vec![]);
+        if blocks::insert(&mut tx, pair, now).await? {
             let mut ended = Vec::with_capacity(2);
             ended.extend(follows::delete(&mut tx, pair).await?);
             ended.extend(follows::delete(&mut tx, pair.reversed()).await?);
             counts::change(&mut tx, &ended, -1).await?;
+            told.push(outbox::blocked(pair, now));
+            told.extend(ended.into_iter().filter_map(|ended| outbox::unfollowed(ended, now)));
         }
         let changing = (self.counted(pair), self.memory.changing([Stale::Hiders(pair.second)]));
-        tx.commit().await?;
+        self.commit_and_tell(tx, told).await?;
         drop(changing);
         // Also after a repeated block: the first one may have ended before this was done.
         Ok(self.contacts.settle(pair.first, pair.second).await?)
@@ -72,9 +77,9 @@ impl App {
         caller.must_be(pair.first)?;
         let mut tx = self.pool.begin().await?;
         locks::lock_pair(&mut tx, pair).await?;
-        blocks::delete(&mut tx, pair).await?;
+        let is_lifted = blocks::delete(&mut tx, pair).await?;
         let changing = self.memory.changing([Stale::Hiders(pair.second)]);
-        tx.commit().await?;
+        self.commit_and_tell(tx, is_lifted.then(|| outbox::unblocked(pair, self.clock.now()))).await?;
         drop(changing);
         self.contacts.announce(pair.first, Some(pair.second)).await;
         Ok(())
@@ -92,14 +97,16 @@ impl App {
             return Err(Error::RequestNotFound(request.first));
         }
         let status = FollowStatus::Active;
+        let follow = Follow { follower: request.first, followee: request.second, status };
+        let now = self.clock.now();
         if accept {
-            follows::activate(&mut tx, request, self.clock.now()).await?;
-            counts::change(&mut tx, &[Follow { follower: request.first, followee: request.second, status }], 1).await?;
+            follows::activate(&mut tx, request, now).await?;
+            counts::change(&mut tx, &[follow], 1).await?;
         } else {
             follows::delete(&mut tx, request).await?;
         }
         let _changing = self.counted(request);
-        tx.commit().await?;
+        self.commit_and_tell(tx, accept.then(|| outbox::followed(follow, now))).await?;
         Ok(Standing { followed_by: accept.then_some(status), ..state.standing }.kind(view(caller, answer)))
     }
 

@@ -3,8 +3,9 @@
 use authn::Caller;
 use ids::UserId;
 
-use super::{App, Error};
+use super::{App, Error, outbox};
 use crate::model::{Settings, SettingsUpdate};
+use crate::storage::profiles;
 use crate::storage::settings::{self, Stored};
 
 impl App {
@@ -67,7 +68,11 @@ impl App {
         change: &SettingsUpdate,
         expected_version: i64,
     ) -> Result<Option<Settings>, Error> {
-        let mut conn = self.pool.conn().await?;
-        Ok(settings::upsert(&mut conn, user, change, expected_version, self.clock.now()).await?)
+        let now = self.clock.now();
+        let mut tx = self.pool.begin().await?;
+        let changed = settings::upsert(&mut tx, user, change, expected_version, now).await?;
+        let version = if changed.is_some() { profiles::lock(&mut tx, user).await? } else { None };
+        self.commit_and_tell(tx, version.map(|version| outbox::updated(user, version, now))).await?;
+        Ok(changed)
     }
 }

@@ -175,22 +175,43 @@ pub async fn insert(conn: &mut PgConnection, account: &Account, name_is_due: boo
     Ok(done.rows_affected() > 0)
 }
 
-/// Gives a live profile the display name that it was made without, if its owner has not set one since.
-pub async fn fill_name(conn: &mut PgConnection, account: &Account, now: DateTime<Utc>) -> Result<(), pg::Error> {
+/// Gives a live profile the display name that it was made without, if its owner has not set one since. The profile's version if
+/// it shows another name now.
+pub async fn fill_name(
+    conn: &mut PgConnection,
+    account: &Account,
+    now: DateTime<Utc>,
+) -> Result<Option<i64>, pg::Error> {
     let display_name = account.display_name.as_str();
-    sqlx::query!(
-        r#"UPDATE profiles SET name_is_due = false, display_name = $2, display_key = $3,
-               version = version + (display_name <> $2)::integer,
-               updated_at = CASE WHEN display_name = $2 THEN updated_at ELSE GREATEST($4, updated_at) END
-           WHERE user_id = $1 AND name_is_due AND deleted_at IS NULL"#,
+    let row = sqlx::query!(
+        r#"WITH before AS (
+               SELECT user_id, display_name FROM profiles WHERE user_id = $1 AND name_is_due AND deleted_at IS NULL
+               FOR NO KEY UPDATE
+           )
+           UPDATE profiles p SET name_is_due = false, display_name = $2, display_key = $3,
+               version = p.version + (b.display_name <> $2)::integer,
+               updated_at = CASE WHEN b.display_name = $2 THEN p.updated_at ELSE GREATEST($4, p.updated_at) END
+           FROM before b WHERE p.user_id = b.user_id
+           RETURNING p.version, b.display_name <> $2 AS "is_another!""#,
         account.id.uuid(),
         display_name,
         display_name.to_lowercase(),
         now,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(())
+    Ok(row.filter(|row| row.is_another).map(|row| row.version))
+}
+
+/// Keeps a live profile from being changed until the transaction ends, and tells its version.
+pub async fn lock(conn: &mut PgConnection, user: UserId) -> Result<Option<i64>, pg::Error> {
+    let version = sqlx::query_scalar!(
+        "SELECT version FROM profiles WHERE user_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        user.uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(version)
 }
 
 /// Deletes a profile, or remembers an unknown id as deleted. Tells whether it was not deleted before.

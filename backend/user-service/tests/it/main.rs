@@ -19,4 +19,5 @@ mod races;
 mod search;
 mod settings;
 mod tokens;
+mod told;
 mod world;

@@ -2,6 +2,7 @@
 //!
 //! Every fault is reported at once, with its key and what would be right, so that a wrong file takes one try to mend.
 
+mod events;
 mod peer_bounds;
 mod peers;
 mod proxy_header;
@@ -13,6 +14,7 @@ mod tls;
 mod values;
 
 pub use self::tls::{ClientCertificates, ListenTls, PeersTls, Plaintext};
+pub use events::{EVENTS_DATABASE, Events, Kafka};
 pub use peer_bounds::PeerBounds;
 pub use peers::{Dialer, OpenPeers, Peers};
 pub use proxy_header::ProxyHeader;
