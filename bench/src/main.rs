@@ -3,6 +3,7 @@
 //! Loopback only, bounded in count and time. Load is a closed loop: so many calls in flight, each followed by the next; the
 //! latency is that of a call under this load. What was written is checked afterwards: nothing lost, doubled or out of order.
 
+mod chaos;
 mod data;
 mod limits;
 mod load;
@@ -49,6 +50,8 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         idle: usize,
     },
+    /// Kills services and the bus at random under load, and holds what a consumer was told against the databases.
+    Chaos(chaos::Play),
     /// Serves fixed replies: the limit that the gRPC library sets. Used by the measurement itself.
     #[command(hide = true)]
     Bare,
@@ -59,6 +62,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let load = Load { in_flight: cli.in_flight, connections: cli.connections, time: Duration::from_secs(cli.seconds) };
     match cli.command {
+        Some(Command::Chaos(play)) => return chaos::run(play).await,
         Some(Command::Bare) => return limits::serve_bare().await,
         Some(Command::Streams { per_second, idle }) => return measure_streams(&load, per_second, idle).await,
         None => {}

@@ -23,7 +23,7 @@ struct Redis {
     url: String,
 }
 
-fn program(name: &str) -> anyhow::Result<Command> {
+pub fn program(name: &str) -> anyhow::Result<Command> {
     let program = std::env::current_exe()?.with_file_name(name);
     ensure!(program.exists(), "{} is missing: build it with the same profile first", program.display());
     let mut command = Command::new(program);
@@ -35,7 +35,7 @@ fn program(name: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -161,7 +161,7 @@ async fn channels_to(port: u16, count: usize) -> anyhow::Result<Vec<Channel>> {
     Ok(channels)
 }
 
-async fn until_ready(port: u16) -> anyhow::Result<()> {
+pub async fn until_ready(port: u16) -> anyhow::Result<()> {
     for _ in 0..600 {
         if is_ready(port).await {
             return Ok(());
