@@ -15,11 +15,13 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 
+use crate::data::Data;
 use crate::load::{Load, Report};
 use crate::nova::Nova;
 
-/// The gRPC library with a reply of the same size and no work behind it, in a process of its own.
-pub async fn bare_tonic(load: &Load) -> anyhow::Result<Report> {
+/// The gRPC library with a reply of the same size and no work behind it, in a process of its own. With `data`, each request has a
+/// token, which nobody checks.
+pub async fn bare_tonic(load: &Load, data: Option<&Data>) -> anyhow::Result<Report> {
     let mut server =
         Command::new(std::env::current_exe()?).arg("bare").stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(server.stdout.take().context("stdout is piped")?).lines();
@@ -29,10 +31,15 @@ pub async fn bare_tonic(load: &Load) -> anyhow::Result<Report> {
         let channel = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect().await?;
         clients.push(UserServiceClient::new(channel));
     }
+    let data = data.cloned();
     let report = load.run(move |worker, _| {
-        let mut client = clients[worker % clients.len()].clone();
+        let (mut client, data) = (clients[worker % clients.len()].clone(), data.clone());
         async move {
             let request = GetUserProfileRequest { user_id: "0190b5a4-5c1e-7c3a-9f00-2b6f5e1d4c3a".to_owned() };
+            let request = match data {
+                Some(data) => data.people[worker % data.people.len()].request(request),
+                None => Request::new(request),
+            };
             client.get_user_profile(request).await.map(drop)
         }
     });

@@ -11,6 +11,7 @@ mod nova;
 mod streams;
 mod work;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,9 @@ struct Cli {
     /// Seconds for each measurement, after one second of warming up.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Measures only that whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -52,10 +56,15 @@ enum Command {
     },
     /// Kills services and the bus at random under load, and holds what a consumer was told against the databases.
     Chaos(chaos::Play),
+    /// Measures profiles that are read and written over two replicas while Redis is killed and comes back.
+    Caches,
     /// Serves fixed replies: the limit that the gRPC library sets. Used by the measurement itself.
     #[command(hide = true)]
     Bare,
 }
+
+/// A measurement that has not begun.
+type Measured<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Report>> + 'a>>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -65,28 +74,47 @@ async fn main() -> anyhow::Result<()> {
         Some(Command::Chaos(play)) => return chaos::run(play).await,
         Some(Command::Bare) => return limits::serve_bare().await,
         Some(Command::Streams { per_second, idle }) => return measure_streams(&load, per_second, idle).await,
+        Some(Command::Caches) => return measure_caches(&load).await,
         None => {}
     }
     println!("{} calls in flight over {} connections, {} s each\n", load.in_flight, load.connections, cli.seconds);
     println!("| work | per second | p50 ms | p99 ms | errors |\n|---|---:|---:|---:|---:|");
-    let print = |name: &str, report: Report| println!("| {name} | {report} |");
+    let measure = async |name: &str, report: Measured<'_>| {
+        if name.contains(&cli.only) {
+            println!("| {name} | {} |", report.await?);
+        }
+        anyhow::Ok(())
+    };
 
-    print("limit: bare tonic, the same profile", limits::bare_tonic(&load).await?);
+    measure("limit: bare tonic, the same profile", Box::pin(limits::bare_tonic(&load, None))).await?;
     let nova = Nova::start().await?;
-    print("limit: one INSERT a commit, 32 connections", limits::inserts(&load, &nova).await?);
+    measure("limit: one INSERT a commit, 32 connections", Box::pin(limits::inserts(&load, &nova))).await?;
     let data = Data::make(&nova).await?;
-    print("GetUserProfile", work::profiles(&load, &nova, &data).await?);
-    print("GetUserProfilesByIds (50)", work::batches(&load, &nova, &data).await?);
-    print("SendMessage, direct", work::sends(&load, &nova, &data, true).await?);
-    print("SendMessage, groups", work::sends(&load, &nova, &data, false).await?);
+    measure("limit: bare tonic, a token in each request", Box::pin(limits::bare_tonic(&load, Some(&data)))).await?;
+    measure("GetUserProfile", Box::pin(work::profiles(&load, &nova, &data))).await?;
+    measure("GetUserProfilesByIds (50)", Box::pin(work::batches(&load, &nova, &data))).await?;
+    measure("SendMessage, direct", Box::pin(work::sends(&load, &nova, &data, true))).await?;
+    measure("SendMessage, groups", Box::pin(work::sends(&load, &nova, &data, false))).await?;
     let many = Load { in_flight: 256, ..load.clone() };
-    print("SendMessage, groups, 256 in flight", work::sends(&many, &nova, &data, false).await?);
-    print("GetMessages (50)", work::pages(&load, &nova, &data).await?);
-    print("ListConversations (20)", work::conversations(&load, &nova, &data).await?);
-    print("GetUnreadCount (all)", work::unread(&load, &nova, &data).await?);
+    measure("SendMessage, groups, 256 in flight", Box::pin(work::sends(&many, &nova, &data, false))).await?;
+    measure("GetMessages (50)", Box::pin(work::pages(&load, &nova, &data))).await?;
+    measure("ListConversations (20)", Box::pin(work::conversations(&load, &nova, &data))).await?;
+    measure("GetUnreadCount (all)", Box::pin(work::unread(&load, &nova, &data))).await?;
     let checked = data.check(&nova).await?;
     println!("\n{checked} messages read back: numbered without a gap or a repeat, each acknowledged one there once");
     println!("memory of nova after the run: {} MiB", nova.resident_mib()?);
+    nova.stop().await
+}
+
+async fn measure_caches(load: &Load) -> anyhow::Result<()> {
+    println!("| profiles over two replicas | per second | p50 ms | p99 ms | errors |\n|---|---:|---:|---:|---:|");
+    let mut nova = Nova::start_with_replica("user").await?;
+    let data = Data::make(&nova).await?;
+    println!("| with Redis | {} |", work::changing_profiles(load, &nova, &data).await?);
+    nova.kill_redis().await?;
+    println!("| Redis killed | {} |", work::changing_profiles(load, &nova, &data).await?);
+    nova.restart_redis()?;
+    println!("| Redis back | {} |", work::changing_profiles(load, &nova, &data).await?);
     nova.stop().await
 }
 
@@ -98,7 +126,7 @@ async fn measure_streams(load: &Load, per_second: u32, idle: usize) -> anyhow::R
     println!(
         "| listening at | sends/s | ack p50 ms | ack p99 ms | told p50 ms | told p99 ms |\n|---|---:|---:|---:|---:|---:|"
     );
-    let mut nova = Nova::start_with_replica().await?;
+    let mut nova = Nova::start_with_replica("messaging").await?;
     let data = Data::make(&nova).await?;
     let (here, there) = (nova.channels(load.connections).await?, nova.replica_channels(load.connections).await?);
     println!("| the same process | {} |", streams::lateness(load, &nova, &here, &data, per_second).await?);

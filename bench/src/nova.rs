@@ -20,7 +20,24 @@ pub struct Nova {
 /// A Redis of the measurement's own.
 struct Redis {
     process: Child,
-    url: String,
+    port: u16,
+}
+
+impl Redis {
+    fn start(port: u16) -> anyhow::Result<Self> {
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("redis-server is needed: apt-get install redis-server")?;
+        Ok(Self { process, port })
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
 }
 
 pub fn program(name: &str) -> anyhow::Result<Command> {
@@ -45,26 +62,19 @@ impl Nova {
         Self::start_with(None).await
     }
 
-    /// Starts it, a Redis, and a replica of its messaging service on the same database.
-    pub async fn start_with_replica() -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("redis-server is needed: apt-get install redis-server")?;
-        let redis = Redis { process, url: format!("redis://127.0.0.1:{port}") };
-        let mut nova = Self::start_with(Some(redis)).await?;
+    /// Starts it, a Redis, and a replica of one of its services (`user` or `messaging`) on the same database.
+    pub async fn start_with_replica(service: &str) -> anyhow::Result<Self> {
+        let mut nova = Self::start_with(Some(Redis::start(free_port()?)?)).await?;
         let (http, grpc, door) = (free_port()?, free_port()?, format!("http://127.0.0.1:{}", nova.port));
-        let url = nova.redis.as_ref().map(|redis| redis.url.clone()).unwrap_or_default();
-        let replica = program("messaging-service")?
+        let url = nova.redis.as_ref().map(Redis::url).unwrap_or_default();
+        let key = |key: &str| format!("NOVA_{}__{key}", service.to_uppercase());
+        let replica = program(&format!("{service}-service"))?
             .env("NOVA_DATA_DIR", &nova.home)
-            .env("NOVA_MESSAGING__LISTEN__HTTP_PORT", http.to_string())
-            .env("NOVA_MESSAGING__LISTEN__GRPC_PORT", grpc.to_string())
-            .env("NOVA_MESSAGING__PEERS__AUTH_URL", &door)
-            .env("NOVA_MESSAGING__PEERS__USER_URL", &door)
+            .env(key("LISTEN__HTTP_PORT"), http.to_string())
+            .env(key("LISTEN__GRPC_PORT"), grpc.to_string())
+            .env(key("PEERS__AUTH_URL"), &door)
+            .env(key("PEERS__USER_URL"), &door)
+            .env(key("PEERS__MESSAGING_URL"), &door)
             .env("REDIS_URL", url)
             .spawn()?;
         nova.replica = Some((replica, grpc));
@@ -85,7 +95,7 @@ impl Nova {
         // Few people hold many idle streams here.
         command.env("NOVA_MESSAGING__STREAMS__MAX_PER_USER", "1000");
         if let Some(redis) = &redis {
-            command.env("REDIS_URL", &redis.url);
+            command.env("REDIS_URL", redis.url());
         }
         let process = command.spawn()?;
         until_ready(port).await?;
@@ -106,6 +116,13 @@ impl Nova {
     /// Ends Redis without a warning.
     pub async fn kill_redis(&mut self) -> anyhow::Result<()> {
         Ok(self.redis.as_mut().context("there is no Redis")?.process.kill().await?)
+    }
+
+    /// Starts Redis again where it was.
+    pub fn restart_redis(&mut self) -> anyhow::Result<()> {
+        let redis = self.redis.as_mut().context("there is no Redis")?;
+        *redis = Redis::start(redis.port)?;
+        Ok(())
     }
 
     /// Processor time that the process has used.

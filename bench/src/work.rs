@@ -3,7 +3,7 @@
 use protos::messaging::v1::messaging_service_client::MessagingServiceClient;
 use protos::messaging::v1::{GetMessagesRequest, GetUnreadCountRequest, ListConversationsRequest};
 use protos::user::v1::user_service_client::UserServiceClient;
-use protos::user::v1::{GetUserProfileRequest, GetUserProfilesByIdsRequest};
+use protos::user::v1::{GetUserProfileRequest, GetUserProfilesByIdsRequest, UpdateUserProfileRequest};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -27,6 +27,32 @@ pub async fn profiles(load: &Load, nova: &Nova, data: &Data) -> anyhow::Result<R
             let who = &data.people[worker % data.people.len()];
             let request = who.request(GetUserProfileRequest { user_id: whose.id.clone() });
             UserServiceClient::new(channel).get_user_profile(request).await.map(drop)
+        }
+    })
+    .await
+}
+
+/// Any person reads any profile over either replica, and changes their own once in fifty calls.
+pub async fn changing_profiles(load: &Load, nova: &Nova, data: &Data) -> anyhow::Result<Report> {
+    let mut channels = nova.channels(load.connections).await?;
+    channels.extend(nova.replica_channels(load.connections).await?);
+    let data = data.clone();
+    load.run(move |worker, n| {
+        let (channel, data) = (channels[pick(worker + 1000, n, channels.len())].clone(), data.clone());
+        async move {
+            let who = &data.people[worker % data.people.len()];
+            let mut users = UserServiceClient::new(channel);
+            if n % 50 == 49 {
+                let change = UpdateUserProfileRequest {
+                    user_id: who.id.clone(),
+                    bio: Some(format!("changed {n} times")),
+                    ..UpdateUserProfileRequest::default()
+                };
+                return users.update_user_profile(who.request(change)).await.map(drop);
+            }
+            let whose = &data.people[pick(worker, n, data.people.len())];
+            let request = who.request(GetUserProfileRequest { user_id: whose.id.clone() });
+            users.get_user_profile(request).await.map(drop)
         }
     })
     .await
