@@ -127,29 +127,34 @@ async fn a_registration_that_fails_is_not_told_of() {
     assert_eq!(names, ["bob", "carol"]);
 }
 
+/// Events that are not on the bus.
+async fn waiting(world: &World) -> i64 {
+    let mut conn = world.database.connect().await;
+    sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&mut conn).await.unwrap()
+}
+
+async fn outbox_is_empty(world: &World) {
+    let empty = async || (waiting(world).await == 0).then_some(());
+    eventually("the outbox is empty", Duration::from_secs(60), empty).await;
+}
+
 #[tokio::test]
 async fn while_the_bus_is_away_everything_goes_on_and_is_told_of_later_in_order() {
     let (world, log) = world_on_a_bus().await;
+    outbox_is_empty(&world).await;
     log.cut();
     let alice = world.register("alice").await;
     for n in 0..3 {
         world.register(&format!("guest{n}")).await;
     }
     alice.client.clone().logout(pb::LogoutRequest {}).await.unwrap();
-    let mut conn = world.database.connect().await;
-    let waiting = async |conn: &mut sqlx::PgConnection| -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(conn).await.unwrap()
-    };
-    assert_eq!(waiting(&mut conn).await, 5);
+    assert_eq!(waiting(&world).await, 5);
     log.mend();
     let told = log.take(5).await;
     let names: Vec<String> = told[..4].iter().map(|event| event.decode::<UserRegistered>().unwrap().username).collect();
     assert_eq!(names, ["alice", "guest0", "guest1", "guest2"]);
     assert!(told[4].is::<SessionRevoked>());
-    eventually("the outbox is empty", Duration::from_secs(60), async || {
-        (waiting(&mut world.database.connect().await).await == 0).then_some(())
-    })
-    .await;
+    outbox_is_empty(&world).await;
 }
 
 #[tokio::test]

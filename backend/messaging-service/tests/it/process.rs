@@ -19,14 +19,21 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it on `database` and `keys`; `peers` is where auth and user service are.
-    pub async fn start(database: &TestDatabase, keys: &TestDatabase, peers: SocketAddr, redis: Option<&str>) -> Self {
+    /// Starts it on `database`, and those of keys and of the event log; `peers` is where auth and user service are.
+    pub async fn start(
+        database: &TestDatabase,
+        [keys, events]: [&TestDatabase; 2],
+        peers: SocketAddr,
+        redis: Option<&str>,
+    ) -> Self {
         let peers = format!("http://{peers}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_messaging-service"));
         command
             .env("NOVA_MESSAGING__DATABASE__URL", &database.url)
             .env("NOVA_MESSAGING__DATABASE__MAX_CONNECTIONS", "12")
             .env("NOVA_MESSAGING__KEYS__URL", &keys.url)
+            .env("NOVA_MESSAGING__EVENTS__DATABASE__URL", &events.url)
+            .env_remove("KAFKA_BROKERS")
             .env("NOVA_MESSAGING__MASTER_KEY", MASTER_KEY)
             .env("NOVA_MESSAGING__PEERS__CLIENT_SECRET", "not asked for")
             .env("NOVA_MESSAGING__PEERS__AUTH_URL", &peers)

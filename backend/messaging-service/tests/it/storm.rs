@@ -1,5 +1,6 @@
 //! Promise G4 under everything at once: 200 readers with random disconnects, writers of all kinds, two replicas as processes
-//! of their own, one of which is killed. In the end each reader's log equals the database's, in order, nothing twice.
+//! of their own, one of which is killed. In the end each reader's log equals the database's, in order, nothing twice, and so does
+//! what is on the event bus.
 //!
 //! `NOVA_STORM_EVENTS=1000000` makes it the long version (docs/TESTING.md).
 
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use crate::process::Process;
+use crate::told::assert_bus_equals_log;
 use crate::users::FakeUsers;
 use crate::world::{Client, text_message};
 
@@ -236,7 +238,8 @@ async fn each_readers_log_equals_the_databases() {
     let keys = TestDatabase::new(&KEYS_MIGRATOR).await;
     let tokens = Tokens::new(Clock::system());
     let (_users, peers) = FakeUsers::start(&tokens).await;
-    let start = async || Process::start(&database, &keys, peers, None).await;
+    let bus = TestDatabase::new(&events::LOG_MIGRATOR).await;
+    let start = async || Process::start(&database, [&keys, &bus], peers, None).await;
     let mut processes = [start().await, start().await];
     let people: Vec<UserId> = (0..PEOPLE).map(|_| UserId::generate(Clock::system().now())).collect();
     let replicas = [0, 1].map(|n| watch::Sender::new(testkit::channel(processes[n].address)));
@@ -311,6 +314,7 @@ async fn each_readers_log_equals_the_databases() {
         .fetch_one(&mut database.connect().await)
         .await
         .unwrap();
+    assert_bus_equals_log(&bus, &database).await;
     println!("{events} events, {} readers, {connections} connections", PEOPLE * READERS_EACH);
     // A marker that was read up to already writes none.
     assert!(events >= i64::try_from(wanted).unwrap() / 2, "{events} of {wanted}");

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use events::{Event, Payload};
 use ids::EventId;
+use prost::Message;
 use protos::events::v1::{
     ConversationCreated, MemberAdded, MemberRemoved, MessageDeleted, MessageEdited, MessageSent, MessagesRead,
     UserBlocked, UserDeleted,
 };
 use sqlx::{Connection, Executor};
-use testkit::{Dice, EventLog, eventually};
+use testkit::{Dice, EventLog, TestDatabase, eventually};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -44,7 +45,7 @@ async fn every_kind_of_change_is_told_of_in_its_conversations_order_without_what
         bob.read(&message.id).await.unwrap();
     }
     ada.add(&group, &[&eve]).await.unwrap();
-    ada.rename(&group, "another secret name", 1).await.unwrap();
+    ada.rename(&group, "another secret name", 2).await.unwrap();
     ada.delete(&message.id).await.unwrap();
     bob.remove(&group, &bob).await.unwrap();
     let told = log.take(8).await;
@@ -98,6 +99,32 @@ async fn a_marker_that_only_its_reader_is_told_of_is_told_to_the_services_too() 
     bob.read(&message.id).await.unwrap();
     let told = log.take(3).await;
     assert_eq!(told[2].decode::<MessagesRead>().unwrap().reader_id, bob.id.to_string());
+}
+
+/// Holds what is on the bus against the log of changes: the same in each conversation, in order, nothing twice.
+pub async fn assert_bus_equals_log(bus: &TestDatabase, database: &TestDatabase) {
+    let mut database = database.connect().await;
+    let rows: Vec<(Uuid, i64)> =
+        sqlx::query_as("SELECT conversation_id, event_no FROM conversation_events ORDER BY event_no")
+            .fetch_all(&mut database)
+            .await
+            .unwrap();
+    let told: Vec<(Uuid, Vec<u8>)> = eventually("everything is on the bus", SOON, async || {
+        let told = sqlx::query_as("SELECT aggregate_id, data FROM events ORDER BY position");
+        let told: Vec<(Uuid, Vec<u8>)> = told.fetch_all(&mut bus.connect().await).await.unwrap();
+        (told.len() >= rows.len()).then_some(told)
+    })
+    .await;
+    let (mut expected, mut found) = (BTreeMap::<Uuid, Vec<i64>>::new(), BTreeMap::<Uuid, Vec<i64>>::new());
+    for (id, number) in rows {
+        expected.entry(id).or_default().push(number);
+    }
+    for (id, data) in told {
+        // All messages of the topic have the number in the same place.
+        let number = ConversationCreated::decode(data.as_slice()).unwrap().event_no;
+        found.entry(id).or_default().push(number);
+    }
+    assert_eq!(found, expected);
 }
 
 /// The numbers of each conversation's events, in the order in which they came.
