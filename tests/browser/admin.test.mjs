@@ -75,6 +75,39 @@ test("the audit log of an account is found from its page, and by kind", async ()
   assert.deepEqual(page.said, []);
 });
 
+test("a webhook is registered, its secret shown once; a test shows why it can not be delivered; it is disabled and deleted", async () => {
+  const page = await open(browser, { as: admin, path: "/admin#/webhooks", expected: ["status of 400"] });
+  await page.getByRole("button", { name: "Add a webhook" }).click();
+  await page.getByLabel("Address").fill("ftp://127.0.0.1");
+  await page.getByRole("button", { name: "Add it" }).click();
+  await page.getByText("Must begin with https://").waitFor();
+  await page.getByLabel("Address").fill("https://127.0.0.1:9443/hook");
+  await page.getByLabel("Types of events").fill("nova.user.registered.v1 nova.user.deleted.v1");
+  await page.getByRole("button", { name: "Add it" }).click();
+  assert.match(await page.locator("code.secret").innerText(), /^whsec_/);
+  await page.getByRole("button", { name: "I have kept it" }).click();
+
+  await page.getByRole("link", { name: /127\.0\.0\.1:9443/ }).click();
+  await page.getByText("nova.user.deleted.v1, nova.user.registered.v1").waitFor();
+  await page.getByRole("button", { name: "Send a test event" }).click();
+  // This machine itself is no place to send events to.
+  await page.getByText("1: ADDRESS_FORBIDDEN").waitFor();
+  await page.getByText("nova.webhook.test.v1").first().waitFor();
+  await page.getByRole("button", { name: "Send it again" }).click();
+  await page.getByText("2: ADDRESS_FORBIDDEN").waitFor();
+
+  await page.getByRole("link", { name: "The webhook" }).click();
+  await page.getByText("failing", { exact: true }).waitFor();
+  await page.getByRole("combobox", { name: "State of deliveries" }).selectOption("Given up");
+  await page.getByText("No such delivery.").waitFor();
+  await page.getByRole("button", { name: "Disable" }).click();
+  await page.getByRole("button", { name: "Enable" }).waitFor();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete it" }).click();
+  await page.getByText("No webhooks yet.").waitFor();
+  assert.deepEqual(page.said, []);
+});
+
 test("the health of services and the state of streams are shown", async () => {
   const listener = await open(browser, { as: await person("Ann") });
   await listener.getByText("No conversations yet.").waitFor();

@@ -34,7 +34,7 @@ use tonic::service::Routes;
 pub use config::Config;
 use root::root_key;
 
-use app::{App, Audit, Holders, Keyring, Parts, Profiles, audit, keyring};
+use app::{App, Audit, Courier, Holders, Keyring, Parts, Profiles, audit, keyring};
 use model::TokenHash;
 use model::audit_chain::AuditKey;
 use model::keys::SigningKey;
@@ -82,12 +82,14 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         mails,
         profiles,
         holders,
+        courier: Courier::new(webhook_sender(&config)?),
         news,
     };
     let app = Arc::new(App::try_new(parts)?);
     app.sync_tokens().await.context("the signing keys can't be read")?;
     spawn_workers(&app, outbox, &life);
     if let Some(bus) = bus {
+        life.spawn_droppable("auth webhook feed", Arc::clone(&app).feed_webhooks(bus.clone()));
         // Sessions that other replicas have ended.
         let known = Arc::clone(&verifier);
         let see = move |event: &Event| chassis::learn_revocation(&known, event);
@@ -158,6 +160,13 @@ fn peers(config: &Config, keyring: Arc<Keyring>, life: &Lifecycle) -> anyhow::Re
     Ok((Profiles::new(users.clone(), messaging.clone(), peers.timeout), Holders::new(users, messaging)))
 }
 
+/// What sends events to webhooks.
+fn webhook_sender(config: &Config) -> anyhow::Result<webhooks::Sender> {
+    let (webhooks, resolver) = (&config.webhooks, Arc::new(webhooks::SystemResolver));
+    let sender = webhooks::Sender::try_new(webhooks.guard(), webhooks.limits(), webhooks.authorities(), resolver);
+    sender.context("auth.webhooks.ca")
+}
+
 fn spawn_workers(app: &Arc<App>, outbox: mail::Outbox, life: &Lifecycle) {
     let worker = Arc::clone(app);
     life.spawn_droppable("auth tokens", async move { worker.follow_tokens().await });
@@ -168,6 +177,11 @@ fn spawn_workers(app: &Arc<App>, outbox: mail::Outbox, life: &Lifecycle) {
     let (worker, stop) = (Arc::clone(app), life.stopping().clone());
     life.spawn("auth audit log", async move {
         worker.follow_repeats(stop).await;
+        Ok(())
+    });
+    let (worker, stop) = (Arc::clone(app), life.stopping().clone());
+    life.spawn("auth webhooks", async move {
+        worker.deliver_webhooks(stop).await;
         Ok(())
     });
     let (worker, stop) = (Arc::clone(app), life.stopping().clone());

@@ -1,6 +1,6 @@
 //! What the auth service counts besides its calls.
 
-use metrics::{Counter, counter, describe_counter};
+use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram};
 
 /// The service's own counters.
 pub struct Metrics {
@@ -20,6 +20,17 @@ impl Metrics {
             "nova_auth_profile_sync_failures_total",
             "times the user service could not be told of an account"
         );
+        describe_counter!(
+            "nova_webhook_attempts_total",
+            "deliveries tried, by outcome: delivered, failed (tried again), given_up, gone (the receiver wants no more)"
+        );
+        describe_histogram!("nova_webhook_attempt_seconds", "how long trying a delivery took");
+        describe_gauge!("nova_webhook_deliveries_in_flight", "deliveries that this process is sending");
+        describe_gauge!(
+            "nova_webhook_oldest_pending_seconds",
+            "age of the oldest delivery that waits for an enabled webhook"
+        );
+        describe_gauge!("nova_webhooks_disabled", "webhooks that are disabled");
         Self {
             registered: counter!("nova_auth_registrations_total"),
             deleted: counter!("nova_auth_deletions_total"),

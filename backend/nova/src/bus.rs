@@ -1,6 +1,7 @@
 //! `nova admin dead-letters` and `nova admin replay`, and what `nova doctor` says of events.
 
 use anyhow::{Context, bail};
+use auth_service::app::Feed;
 use chassis::config::Database;
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
@@ -56,7 +57,13 @@ struct Known {
     topics: fn() -> Vec<Topic>,
 }
 
-const CONSUMERS: [Known; 2] = [
+const CONSUMERS: [Known; 3] = [
+    Known {
+        name: Feed::NAME,
+        database: |config| &config.auth.database,
+        migrator: &auth_service::MIGRATOR,
+        topics: Consumer::<Feed>::topics,
+    },
     Known {
         name: user::CONSUMER,
         database: |config| &config.user.database,

@@ -209,6 +209,100 @@ export interface AuthService {
    * Reasons: PAGE_TOKEN_INVALID (INVALID_ARGUMENT).
    */
   listAuditEvents(request?: ListAuditEventsRequest, options?: CallOptions): Promise<ListAuditEventsResponse>;
+
+  /**
+   * Registers an address that events are sent to from now on: docs/WEBHOOKS.md says what is sent and how to check it.
+   *
+   * The answer is the only one that has the secret which deliveries are signed with.
+   *
+   * Who: an administrator. Not idempotent: each call makes a webhook.
+   * Reasons: WEBHOOK_LIMIT_REACHED (FAILED_PRECONDITION).
+   */
+  createWebhook(request?: CreateWebhookRequest, options?: CallOptions): Promise<CreateWebhookResponse>;
+
+  /**
+   * Lists webhooks, newest first.
+   *
+   * Who: an administrator. Idempotent.
+   * Reasons: PAGE_TOKEN_INVALID (INVALID_ARGUMENT).
+   */
+  listWebhooks(request?: ListWebhooksRequest, options?: CallOptions): Promise<ListWebhooksResponse>;
+
+  /**
+   * Returns a webhook.
+   *
+   * Who: an administrator. Idempotent.
+   * Reasons: WEBHOOK_NOT_FOUND (NOT_FOUND).
+   */
+  getWebhook(request: GetWebhookRequest, options?: CallOptions): Promise<GetWebhookResponse>;
+
+  /**
+   * Changes the fields of a webhook that are set. Enabling one lets what waits for it be sent.
+   *
+   * Who: an administrator. Idempotent unless `expectedVersion` is given.
+   * Reasons: WEBHOOK_NOT_FOUND (NOT_FOUND), VERSION_CONFLICT (ABORTED).
+   */
+  updateWebhook(request: UpdateWebhookRequest, options?: CallOptions): Promise<UpdateWebhookResponse>;
+
+  /**
+   * Removes a webhook. What waits for it is not sent any more, and its deliveries are not shown any more.
+   *
+   * Who: an administrator. Idempotent.
+   */
+  deleteWebhook(request: DeleteWebhookRequest, options?: CallOptions): Promise<DeleteWebhookResponse>;
+
+  /**
+   * Makes a new secret. For a while (24 hours unless configured otherwise) deliveries have two signatures, one of the old secret
+   * too, so that the receiver can change over without missing any. The answer is the only one that has the new secret.
+   *
+   * Who: an administrator. Not idempotent: each call makes a secret, and the one before the last is void at once.
+   * Reasons: WEBHOOK_NOT_FOUND (NOT_FOUND).
+   */
+  rotateWebhookSecret(request: RotateWebhookSecretRequest, options?: CallOptions): Promise<RotateWebhookSecretResponse>;
+
+  /**
+   * Sends an event of type `nova.webhook.test.v1` to a webhook, whatever types it wants. The delivery says what came of it; ask
+   * for it with GetWebhookDelivery until it is not PENDING any more or has an attempt.
+   *
+   * Who: an administrator. Not idempotent: each call makes a delivery.
+   * Reasons: WEBHOOK_NOT_FOUND (NOT_FOUND), WEBHOOK_DISABLED (FAILED_PRECONDITION).
+   */
+  sendTestEvent(request: SendTestEventRequest, options?: CallOptions): Promise<SendTestEventResponse>;
+
+  /**
+   * Lists deliveries, newest first: of a webhook or of all, in a state or in any. They are kept for 14 days unless configured
+   * otherwise.
+   *
+   * Who: an administrator. Idempotent.
+   * Reasons: PAGE_TOKEN_INVALID (INVALID_ARGUMENT).
+   */
+  listWebhookDeliveries(request?: ListWebhookDeliveriesRequest, options?: CallOptions): Promise<ListWebhookDeliveriesResponse>;
+
+  /**
+   * Returns a delivery with what was sent and every attempt.
+   *
+   * Who: an administrator. Idempotent.
+   * Reasons: WEBHOOK_DELIVERY_NOT_FOUND (NOT_FOUND).
+   */
+  getWebhookDelivery(request: GetWebhookDeliveryRequest, options?: CallOptions): Promise<GetWebhookDeliveryResponse>;
+
+  /**
+   * Sends a delivery again, whatever became of it: the same body with the same `webhook-id`. One that waits is tried at once,
+   * but after those of its aggregate that wait before it.
+   *
+   * Who: an administrator. Not idempotent: each call sends it once more.
+   * Reasons: WEBHOOK_DELIVERY_NOT_FOUND (NOT_FOUND), WEBHOOK_DISABLED (FAILED_PRECONDITION).
+   */
+  replayWebhookDelivery(request: ReplayWebhookDeliveryRequest, options?: CallOptions): Promise<ReplayWebhookDeliveryResponse>;
+
+  /**
+   * Sends again what was made for a webhook since a time and, unless `delivered` is set, has not arrived; in its order, the same
+   * bodies with the same `webhook-id`s.
+   *
+   * Who: an administrator. Not idempotent if `delivered` is set.
+   * Reasons: WEBHOOK_NOT_FOUND (NOT_FOUND), WEBHOOK_DISABLED (FAILED_PRECONDITION).
+   */
+  replayWebhookDeliveries(request: ReplayWebhookDeliveriesRequest, options?: CallOptions): Promise<ReplayWebhookDeliveriesResponse>;
 }
 
 /**
@@ -539,6 +633,17 @@ export const ROUTES = {
     grantRole: { verb: "POST", path: "/api/v1/admin/users/{userId}/roles", body: "*" },
     revokeRole: { verb: "DELETE", path: "/api/v1/admin/users/{userId}/roles/{role}" },
     listAuditEvents: { verb: "GET", path: "/api/v1/admin/audit" },
+    createWebhook: { verb: "POST", path: "/api/v1/admin/webhooks", body: "*" },
+    listWebhooks: { verb: "GET", path: "/api/v1/admin/webhooks" },
+    getWebhook: { verb: "GET", path: "/api/v1/admin/webhooks/{webhookId}" },
+    updateWebhook: { verb: "PATCH", path: "/api/v1/admin/webhooks/{webhookId}", body: "*" },
+    deleteWebhook: { verb: "DELETE", path: "/api/v1/admin/webhooks/{webhookId}" },
+    rotateWebhookSecret: { verb: "POST", path: "/api/v1/admin/webhooks/{webhookId}/secret", body: "*" },
+    sendTestEvent: { verb: "POST", path: "/api/v1/admin/webhooks/{webhookId}/test", body: "*" },
+    listWebhookDeliveries: { verb: "GET", path: "/api/v1/admin/webhook-deliveries" },
+    getWebhookDelivery: { verb: "GET", path: "/api/v1/admin/webhook-deliveries/{deliveryId}" },
+    replayWebhookDelivery: { verb: "POST", path: "/api/v1/admin/webhook-deliveries/{deliveryId}/replay", body: "*" },
+    replayWebhookDeliveries: { verb: "POST", path: "/api/v1/admin/webhooks/{webhookId}/replay", body: "*" },
   },
   user: {
     getUserProfile: { verb: "GET", path: "/api/v1/users/{userId}" },
@@ -618,6 +723,10 @@ export const ROUTES = {
  * - EMAIL_ALREADY_VERIFIED: The e-mail has been verified already.
  * - LAST_ADMIN: This is the last administrator; make another one first.
  * - CLIENT_CREDENTIALS_INVALID: No service client has this id with this secret.
+ * - WEBHOOK_NOT_FOUND: There is no such webhook.
+ * - WEBHOOK_DELIVERY_NOT_FOUND: There is no such delivery, or it is not kept any more.
+ * - WEBHOOK_DISABLED: The webhook is disabled: enable it first.
+ * - WEBHOOK_LIMIT_REACHED: There are as many webhooks as there may be.
  */
 export type AuthErrorReason =
   | "INVALID_ARGUMENT"
@@ -655,7 +764,11 @@ export type AuthErrorReason =
   | "ONE_TIME_TOKEN_INVALID"
   | "EMAIL_ALREADY_VERIFIED"
   | "LAST_ADMIN"
-  | "CLIENT_CREDENTIALS_INVALID";
+  | "CLIENT_CREDENTIALS_INVALID"
+  | "WEBHOOK_NOT_FOUND"
+  | "WEBHOOK_DELIVERY_NOT_FOUND"
+  | "WEBHOOK_DISABLED"
+  | "WEBHOOK_LIMIT_REACHED";
 
 /** An account. */
 export interface User {
@@ -1045,6 +1158,13 @@ export interface ListAuditEventsResponse {
  * - SERVICE_TOKEN: A service was given its token, or was refused one.
  * - ADMIN_READ: An administrator was shown what is another person's, or the audit log.
  * - ACCOUNT_EXPORT: An export of all that is held on a person was begun.
+ * - WEBHOOK_CREATION: A webhook was registered.
+ * - WEBHOOK_UPDATE: A webhook was changed.
+ * - WEBHOOK_DELETION: A webhook was removed.
+ * - WEBHOOK_SECRET_ROTATION: A webhook got another secret.
+ * - WEBHOOK_TEST: A test event was sent to a webhook.
+ * - WEBHOOK_REPLAY: Deliveries of a webhook were sent again.
+ * - WEBHOOK_DISABLING: A webhook was disabled because its receiver wanted no more, or never took anything.
  */
 export type AuditEventKind =
   | "LOGIN"
@@ -1069,7 +1189,14 @@ export type AuditEventKind =
   | "ACCOUNT_DELETION"
   | "SERVICE_TOKEN"
   | "ADMIN_READ"
-  | "ACCOUNT_EXPORT";
+  | "ACCOUNT_EXPORT"
+  | "WEBHOOK_CREATION"
+  | "WEBHOOK_UPDATE"
+  | "WEBHOOK_DELETION"
+  | "WEBHOOK_SECRET_ROTATION"
+  | "WEBHOOK_TEST"
+  | "WEBHOOK_REPLAY"
+  | "WEBHOOK_DISABLING";
 
 /**
  * How it ended.
@@ -1115,6 +1242,269 @@ export interface AuditEvent {
   requestId: string;
   /** What else there is to say; docs/AUDIT.md lists the names by kind. No secret, no e-mail, nothing that somebody typed. */
   details: Record<string, string>;
+}
+
+/**
+ * Why nothing is sent to it.
+ *
+ * - BY_ADMINISTRATOR: An administrator disabled it.
+ * - GONE: Its receiver answered 410: it wants no more.
+ * - FAILING: Everything that was sent to it failed, for 3 days unless configured otherwise.
+ */
+export type WebhookDisabledReason = "BY_ADMINISTRATOR" | "GONE" | "FAILING";
+
+/** An address that events are sent to. */
+export interface Webhook {
+  /** Id of the webhook (UUIDv7). */
+  id: string;
+  /** Where events are sent to. */
+  url: string;
+  /** What it is for, in an administrator's words; may be empty. */
+  description: string;
+  /** Types of events that are sent, in alphabetical order; `*` alone means all. */
+  eventTypes: string[];
+  /** Whether events are sent. While it is disabled, events that happen are not kept for it. */
+  enabled: boolean;
+  /** Why it is disabled. */
+  disabledReason: WebhookDisabledReason;
+  /** Since when every attempt has failed; absent if the last one succeeded or there was none. */
+  failingSince?: string;
+  /** Until when deliveries are signed with the secret before the present one too; absent if they are not. */
+  oldSecretValidUntil?: string;
+  /** Deliveries that wait to be sent; counted up to 10000. */
+  pendingCount: Int64;
+  /** When it was created. */
+  createdAt: string;
+  /** When it last changed. */
+  updatedAt: string;
+  /** Counts the changes, from 1 on. */
+  version: Int64;
+}
+
+/**
+ * What has become of it.
+ *
+ * - PENDING: It waits to be sent, for another try, or for one of its aggregate that comes before it.
+ * - DELIVERED: The receiver answered 2xx.
+ * - FAILED: It was given up: nobody tries any more unless it is replayed.
+ */
+export type WebhookDeliveryState = "PENDING" | "DELIVERED" | "FAILED";
+
+/** An event on its way to a webhook, or arrived. */
+export interface WebhookDelivery {
+  /** Id of the delivery (UUIDv7). */
+  id: string;
+  /** The webhook. */
+  webhookId: string;
+  /** Id of the event: `webhook-id` of each attempt, `id` of the body. */
+  eventId: string;
+  /** Type of the event. */
+  eventType: string;
+  /** What the event is about: what is sent for one aggregate is sent in its order. */
+  aggregateId: string;
+  /** What has become of it. */
+  state: WebhookDeliveryState;
+  /** Attempts so far, those before a replay among them. */
+  attempts: number;
+  /** When it is tried again; absent if it is not, or if it waits for one before it. */
+  nextAttemptAt?: string;
+  /** HTTP status of the last attempt; 0 if there was none, or no answer. */
+  lastStatus: number;
+  /** Why the last attempt had no answer, such as `TIMEOUT`; empty if it had one. */
+  lastFault: string;
+  /** When it was made, moments after the event. */
+  createdAt: string;
+  /** When it arrived or was given up; absent while it waits. */
+  doneAt?: string;
+}
+
+/** One try to deliver. */
+export interface WebhookAttempt {
+  /** Its number: the first is 1. */
+  number: number;
+  /** When it began. */
+  at: string;
+  /** HTTP status of the answer; 0 if there was none. */
+  status: number;
+  /**
+   * Why there was no answer: `NAME_NOT_RESOLVED`, `ADDRESS_FORBIDDEN`, `CONNECTION_REFUSED`, `TLS_FAILED`, `TIMEOUT`,
+   * `CONNECTION_BROKEN`, `SECRET_UNREADABLE`; empty if there was one.
+   */
+  fault: string;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** The beginning of the answer's body, at most 1024 bytes. */
+  answer: string;
+}
+
+/** Request of CreateWebhook. */
+export interface CreateWebhookRequest {
+  /**
+   * Where events are to be sent to: `https://`, at most 2048 bytes, without user name and fragment. Network addresses that are not
+   * on the public internet are refused when a delivery is tried, unless the operator has allowed them; then `http://` works too.
+   */
+  url?: string | undefined;
+  /** Types of events, such as `nova.user.registered.v1`, at most 50; `*` alone means all. At least one. */
+  eventTypes?: string[] | undefined;
+  /** What it is for; one line of at most 200 characters, may be empty. */
+  description?: string | undefined;
+}
+
+/** Response of CreateWebhook. */
+export interface CreateWebhookResponse {
+  /** The webhook. */
+  webhook: Webhook;
+  /** What deliveries are signed with: `whsec_` and base64. It is not shown again. */
+  secret: string;
+}
+
+/** Request of ListWebhooks. */
+export interface ListWebhooksRequest {
+  /** Page size; 0 means the default (20), more than the maximum (100) means the maximum, negative is INVALID_ARGUMENT. */
+  limit?: number | undefined;
+  /** Where to go on: `nextPageToken` of the previous page; empty for the first. */
+  pageToken?: string | undefined;
+}
+
+/** Response of ListWebhooks. */
+export interface ListWebhooksResponse {
+  /** Webhooks, newest first. */
+  webhooks: Webhook[];
+  /** Token of the next page; empty if this is the last. */
+  nextPageToken: string;
+}
+
+/** Request of GetWebhook. */
+export interface GetWebhookRequest {
+  /** Which. */
+  webhookId: string;
+}
+
+/** Response of GetWebhook. */
+export interface GetWebhookResponse {
+  /** The webhook. */
+  webhook: Webhook;
+}
+
+/** Request of UpdateWebhook. */
+export interface UpdateWebhookRequest {
+  /** Which. */
+  webhookId: string;
+  /** Another address; bounds as at its creation. What waits is sent there. */
+  url?: string | undefined;
+  /** Other types; empty: they stay. Bounds as at its creation. */
+  eventTypes?: string[] | undefined;
+  /** Another description; bounds as at its creation. */
+  description?: string | undefined;
+  /** Whether events are to be sent. */
+  enabled?: boolean | undefined;
+  /** The version that is to be changed; 0 means whichever it is. */
+  expectedVersion?: Int64 | number | undefined;
+}
+
+/** Response of UpdateWebhook. */
+export interface UpdateWebhookResponse {
+  /** The webhook after the change. */
+  webhook: Webhook;
+}
+
+/** Request of DeleteWebhook. */
+export interface DeleteWebhookRequest {
+  /** Which. */
+  webhookId: string;
+}
+
+/** Response of DeleteWebhook. */
+export type DeleteWebhookResponse = Record<string, never>;
+
+/** Request of RotateWebhookSecret. */
+export interface RotateWebhookSecretRequest {
+  /** Which. */
+  webhookId: string;
+}
+
+/** Response of RotateWebhookSecret. */
+export interface RotateWebhookSecretResponse {
+  /** The webhook; `oldSecretValidUntil` says how long the old secret is good. */
+  webhook: Webhook;
+  /** The new secret: `whsec_` and base64. It is not shown again. */
+  secret: string;
+}
+
+/** Request of SendTestEvent. */
+export interface SendTestEventRequest {
+  /** To which. */
+  webhookId: string;
+}
+
+/** Response of SendTestEvent. */
+export interface SendTestEventResponse {
+  /** The delivery, not sent yet. */
+  delivery: WebhookDelivery;
+}
+
+/** Request of ListWebhookDeliveries. */
+export interface ListWebhookDeliveriesRequest {
+  /** Only to this webhook; empty: to any. */
+  webhookId?: string | undefined;
+  /** Only in this state. */
+  state?: WebhookDeliveryState | undefined;
+  /** Page size; 0 means the default (20), more than the maximum (100) means the maximum, negative is INVALID_ARGUMENT. */
+  limit?: number | undefined;
+  /** Where to go on: `nextPageToken` of the previous page; empty for the first. */
+  pageToken?: string | undefined;
+}
+
+/** Response of ListWebhookDeliveries. */
+export interface ListWebhookDeliveriesResponse {
+  /** Deliveries, newest first. */
+  deliveries: WebhookDelivery[];
+  /** Token of the next page; empty if this is the last. */
+  nextPageToken: string;
+}
+
+/** Request of GetWebhookDelivery. */
+export interface GetWebhookDeliveryRequest {
+  /** Which. */
+  deliveryId: string;
+}
+
+/** Response of GetWebhookDelivery. */
+export interface GetWebhookDeliveryResponse {
+  /** The delivery. */
+  delivery: WebhookDelivery;
+  /** What is sent, byte by byte: a CloudEvent in JSON. */
+  body: string;
+  /** The newest 100 attempts, newest first. */
+  attempts: WebhookAttempt[];
+}
+
+/** Request of ReplayWebhookDelivery. */
+export interface ReplayWebhookDeliveryRequest {
+  /** Which. */
+  deliveryId: string;
+}
+
+/** Response of ReplayWebhookDelivery. */
+export interface ReplayWebhookDeliveryResponse {
+  /** The delivery, which waits again. */
+  delivery: WebhookDelivery;
+}
+
+/** Request of ReplayWebhookDeliveries. */
+export interface ReplayWebhookDeliveriesRequest {
+  /** Of which webhook. */
+  webhookId: string;
+  /** Deliveries made at this time or later. */
+  since?: string | undefined;
+  /** Whether those that have arrived are sent again too. */
+  delivered?: boolean | undefined;
+}
+
+/** Response of ReplayWebhookDeliveries. */
+export interface ReplayWebhookDeliveriesResponse {
+  /** How many are sent again. */
+  replayedCount: Int64;
 }
 
 /**

@@ -1,15 +1,39 @@
 //! Requests to the auth service.
 
-use protos::auth::v1::LoginRequest;
+use authn::CallerKind;
+use protos::auth::v1::{CreateWebhookRequest, LoginRequest, SendTestEventRequest};
 use serde_json::json;
 use test_harness::grpc_helpers::unexpected;
-use test_harness::{Outcome, SERVICE_SECRET, World};
+use test_harness::{Outcome, Person, SERVICE_SECRET, World};
 
 use super::{Ask, nobodys_id};
 use crate::authorization::scene::Scene;
 
 /// A token as mails carry them, but of no mail.
 const NO_MAILS_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Where a webhook leads that nobody receives: this machine, which is refused before anything is sent.
+const HOOK: &str = "https://127.0.0.1:9999/";
+
+/// A webhook of the caller's, if they may have one.
+async fn webhook(scene: &Scene) -> Outcome<String> {
+    let Some(caller) = administrator(scene) else { return Ok(nobodys_id()) };
+    let request =
+        CreateWebhookRequest { url: HOOK.to_owned(), event_types: vec!["*".to_owned()], ..Default::default() };
+    let made = caller.clients.auth.clone().create_webhook(request).await?.into_inner().webhook;
+    Ok(made.ok_or_else(|| unexpected("CreateWebhook answered without a webhook"))?.id)
+}
+
+/// Something on its way to a webhook of the caller's, if they may have one.
+async fn delivery(scene: &Scene) -> Outcome<String> {
+    let Some(caller) = administrator(scene) else { return Ok(nobodys_id()) };
+    let request = SendTestEventRequest { webhook_id: webhook(scene).await? };
+    let made = caller.clients.auth.clone().send_test_event(request).await?.into_inner().delivery;
+    Ok(made.ok_or_else(|| unexpected("SendTestEvent answered without a delivery"))?.id)
+}
+
+fn administrator(scene: &Scene) -> Option<&Person> {
+    scene.caller.as_ref().filter(|_| scene.kind == CallerKind::Administrator)
+}
 
 pub async fn ask(world: &World, scene: &Scene, rpc: &str) -> Outcome<Ask> {
     let person = &scene.person;
@@ -49,6 +73,17 @@ pub async fn ask(world: &World, scene: &Scene, rpc: &str) -> Outcome<Ask> {
         "ExportAccount" => Ask::showing(of_person, &person.email),
         "ListSessions" => Ask::showing(of_person, &person.tokens.session_id),
         "ListAuditEvents" => Ask::showing(of_person, &person.id),
+        "CreateWebhook" => Ask::new(json!({ "url": HOOK, "event_types": ["*"] })),
+        "ListWebhooks" | "ListWebhookDeliveries" => Ask::new(json!({})),
+        "GetWebhook" | "RotateWebhookSecret" | "DeleteWebhook" => {
+            Ask::new(json!({ "webhook_id": webhook(scene).await? }))
+        }
+        "UpdateWebhook" => Ask::new(json!({ "webhook_id": webhook(scene).await?, "description": "another" })),
+        "SendTestEvent" => Ask::new(json!({ "webhook_id": webhook(scene).await? })),
+        "ReplayWebhookDeliveries" => {
+            Ask::new(json!({ "webhook_id": webhook(scene).await?, "since": "2026-11-23T12:00:00Z" }))
+        }
+        "GetWebhookDelivery" | "ReplayWebhookDelivery" => Ask::new(json!({ "delivery_id": delivery(scene).await? })),
         "RevokeAllSessions"
         | "SendEmailVerification"
         | "CheckUserExists"

@@ -31,6 +31,13 @@ const KINDS: Record<AuditEventKind, string> = {
   ACCOUNT_EXPORT: "Account exported",
   SERVICE_TOKEN: "Service token",
   ADMIN_READ: "Read by an administrator",
+  WEBHOOK_CREATION: "Webhook registered",
+  WEBHOOK_UPDATE: "Webhook changed",
+  WEBHOOK_DELETION: "Webhook removed",
+  WEBHOOK_SECRET_ROTATION: "Webhook secret replaced",
+  WEBHOOK_TEST: "Webhook tested",
+  WEBHOOK_REPLAY: "Webhook deliveries sent again",
+  WEBHOOK_DISABLING: "Webhook disabled by Nova",
 };
 
 const CHOICES = [["", "Every kind"], ...Object.entries(KINDS)] as const;

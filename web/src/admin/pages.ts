@@ -6,6 +6,9 @@ import { Health } from "./health";
 import { People } from "./people";
 import { Person } from "./person";
 import { Streams } from "./streams";
+import { Delivery } from "./webhook-delivery";
+import { Webhook } from "./webhook";
+import { Webhooks } from "./webhooks";
 
 export interface AdminPage {
   /** The first part of its address after `#/`. */
@@ -24,6 +27,9 @@ export const PAGES: readonly AdminPage[] = [
   { path: "people", label: "People", icon: "people", View: People },
   { path: "person", under: "people", View: Person },
   { path: "audit", label: "Audit log", icon: "shield", View: Audit },
+  { path: "webhooks", label: "Webhooks", icon: "send", View: Webhooks },
+  { path: "webhook", under: "webhooks", View: Webhook },
+  { path: "delivery", under: "webhooks", View: Delivery },
   { path: "health", label: "Health", icon: "pulse", View: Health },
   { path: "streams", label: "Streams", icon: "stream", View: Streams },
 ];

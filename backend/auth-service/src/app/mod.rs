@@ -20,6 +20,7 @@ mod roles;
 mod sessions;
 mod tokens;
 mod totp;
+pub mod webhooks;
 pub mod workers;
 
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,7 @@ pub use roles::Error as RoleChangeError;
 pub use sessions::Error as SessionError;
 pub use tokens::{Error as TokenError, TokenState, Tokens, Verified};
 pub use totp::Error as TotpError;
+pub use webhooks::{Courier, Error as WebhookError, Feed, Wishes};
 
 use crate::config::Config;
 use crate::mail::MailQueue;
@@ -59,6 +61,9 @@ use crate::metrics::Metrics;
 use crate::model::RefreshKey;
 use crate::model::lockout::Policy;
 use attempts::Turns;
+
+/// How long another replica's change to webhooks may go unnoticed by what makes deliveries.
+const WISHES_REMEMBERED: Duration = Duration::from_millis(100);
 
 /// Everything that the use cases share.
 pub struct App {
@@ -79,6 +84,8 @@ pub struct App {
     mails: MailQueue,
     profiles: Profiles,
     holders: Holders,
+    courier: Courier,
+    wishes: Arc<Wishes>,
     news: Wake,
     metrics: Metrics,
 }
@@ -107,6 +114,8 @@ pub struct Parts {
     pub profiles: Profiles,
     /// The services that hold something on people too.
     pub holders: Holders,
+    /// What sends events to webhooks.
+    pub courier: Courier,
     /// Tells the relay that there are events.
     pub news: Wake,
 }
@@ -117,8 +126,21 @@ impl App {
     /// # Errors
     /// If the parameters for hashing passwords are out of bounds.
     pub fn try_new(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { pg, clock, config, master, verifier, limiter, keyring, audit, mails, profiles, holders, news } =
-            parts;
+        let Parts {
+            pg,
+            clock,
+            config,
+            master,
+            verifier,
+            limiter,
+            keyring,
+            audit,
+            mails,
+            profiles,
+            holders,
+            courier,
+            news,
+        } = parts;
         Ok(Self {
             lockout: config.lockout.policy(),
             hasher: Hasher::try_new(&config.password)?,
@@ -137,8 +159,15 @@ impl App {
             mails,
             profiles,
             holders,
+            courier,
+            wishes: Arc::new(Wishes::remembered_for(WISHES_REMEMBERED)),
             news,
         })
+    }
+
+    /// The time by the service's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// The public keys as a JWK set.

@@ -13,7 +13,7 @@ use super::tokens::OVERLAP;
 use super::{App, audit, keyring};
 use crate::model::audit_chain::CHAINS;
 use crate::storage::sweep::{self, Rubbish};
-use crate::storage::{profile_sync, sessions};
+use crate::storage::{profile_sync, sessions, webhook_sweep};
 
 /// Rows that one statement of the sweeper removes.
 const SWEEP_BATCH: i64 = 1_000;
@@ -113,6 +113,9 @@ impl App {
     pub async fn keep_clean(&self) {
         loop {
             tokio::time::sleep(SWEEP_EVERY).await;
+            if let Err(error) = self.step(self.measure_webhooks()).await {
+                tracing::debug!(%error, "webhooks can't be measured: {error}");
+            }
             match self.sweep().await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "{count} rows swept"),
@@ -173,7 +176,30 @@ impl App {
                 }
             }
         }
+        removed += self.sweep_webhooks(now - self.config.webhooks.retention).await?;
         Ok(removed + self.sweep_audit_log(now - self.config.audit.retention).await?)
+    }
+
+    /// Removes what is not kept of webhooks any more. Returns how many rows went.
+    async fn sweep_webhooks(&self, before: DateTime<Utc>) -> Result<u64, pg::Error> {
+        let mut removed = 0;
+        loop {
+            let batch = async {
+                let mut tx = self.pg.begin().await?;
+                let mut count = webhook_sweep::delete_old(&mut tx, before, SWEEP_BATCH).await?;
+                count += webhook_sweep::delete_orphans(&mut tx, SWEEP_BATCH).await?;
+                tx.commit().await?;
+                let mut tx = self.pg.begin().await?;
+                count += webhook_sweep::close_lanes(&mut tx, SWEEP_BATCH).await?;
+                count += webhook_sweep::delete_webhooks(&mut tx, before).await?;
+                tx.commit().await?;
+                Ok::<u64, pg::Error>(count)
+            };
+            match self.step(batch).await? {
+                0 => return Ok(removed),
+                count => removed += count,
+            }
+        }
     }
 
     /// Cuts off what is older than `before` in the audit log. Returns how many rows went.

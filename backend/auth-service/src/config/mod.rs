@@ -2,6 +2,7 @@
 
 mod rate_limits;
 mod sections;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use rate_limits::RateLimits;
 pub use sections::{Audit, Lockout, Mail, PasswordHashing, Peers, Tokens, Totp};
+pub use webhooks::Webhooks;
 
 /// Nova's own services, which need a client secret each.
 const OWN_CLIENTS: [&str; 2] = ["messaging", "user"];
@@ -46,6 +48,8 @@ pub struct Config {
     pub audit: Audit,
     /// Mails for password resets and e-mail verification.
     pub mail: Mail,
+    /// Events that are sent to addresses of administrators' choice.
+    pub webhooks: Webhooks,
     /// How many calls are taken from whom.
     pub rate_limits: RateLimits,
     /// What replicas share: limits.
@@ -72,6 +76,7 @@ impl Default for Config {
             totp: Totp::default(),
             audit: Audit::default(),
             mail: Mail::default(),
+            webhooks: Webhooks::default(),
             rate_limits: RateLimits::default(),
             redis: Redis::default(),
             events: Events::default(),
@@ -129,6 +134,7 @@ impl Validate for Config {
         self.totp.validate(&key("totp"), faults);
         self.audit.validate(&key("audit"), faults);
         self.mail.validate(&key("mail"), faults);
+        self.webhooks.validate(&key("webhooks"), faults);
         self.rate_limits.validate(&key("rate_limits"), faults);
         self.redis.validate(&key("redis"), faults);
         self.events.validate(&key("events"), &self.database, faults);
@@ -191,7 +197,8 @@ mod tests {
         let (_, faults) = read(
             "[auth]\nmaster_key = 'short'\nmax_batch = 0\n[auth.tokens]\naccess_ttl = '2days'\nprivate_key_pem = 'x'\n\
              [auth.password]\nmemory_kib = 1\n[auth.lockout]\nmax_attempts = 0\n[auth.totp]\nissuer = 'a:b'\n[auth.audit]\nretention = '1h'\n\
-             [auth.mail]\nfrom = 'nobody'\nsmtp_url = 'http://x'\n[auth.service_clients]\nuser = 'short'",
+             [auth.mail]\nfrom = 'nobody'\nsmtp_url = 'http://x'\n[auth.service_clients]\nuser = 'short'\n\
+             [auth.webhooks]\nallow_networks = ['10.0.0.0/33']\nmax_in_flight = 0\nretention = '1h'",
         );
         let mut keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
         keys.sort_unstable();
@@ -209,6 +216,10 @@ mod tests {
                 "auth.tokens.access_ttl",
                 "auth.tokens.private_key_pem",
                 "auth.totp.issuer",
+                "auth.webhooks.allow_networks",
+                "auth.webhooks.max_in_flight",
+                "auth.webhooks.max_in_flight_per_webhook",
+                "auth.webhooks.retention",
             ]
         );
     }

@@ -67,6 +67,17 @@ pub const RULES: &[Rule] = &[
     rule("ListAuditEvents", Caller, &[("", SELF_OR_ADMIN)]),
     rule("RecordFailedLogin", Service, &[("", SERVICE)]),
     rule("GetTokenState", Service, &[("", SERVICE)]),
+    rule("CreateWebhook", Admin, &[("", ADMIN)]),
+    rule("ListWebhooks", Admin, &[("", ADMIN)]),
+    rule("GetWebhook", Admin, &[("", ADMIN)]),
+    rule("UpdateWebhook", Admin, &[("", ADMIN)]),
+    rule("DeleteWebhook", Admin, &[("", ADMIN)]),
+    rule("RotateWebhookSecret", Admin, &[("", ADMIN)]),
+    rule("SendTestEvent", Admin, &[("", ADMIN)]),
+    rule("ListWebhookDeliveries", Admin, &[("", ADMIN)]),
+    rule("GetWebhookDelivery", Admin, &[("", ADMIN)]),
+    rule("ReplayWebhookDelivery", Admin, &[("", ADMIN)]),
+    rule("ReplayWebhookDeliveries", Admin, &[("", ADMIN)]),
 ];
 
 /// The guard's part of it.

@@ -6,6 +6,7 @@ mod export;
 mod origin;
 mod rates;
 mod server;
+mod webhooks;
 
 pub use access::{ACCESS, RULES};
 pub use origin::with_origin;
@@ -35,6 +36,7 @@ into_status!(app::RoleChangeError, DOMAIN);
 into_status!(app::SessionError, DOMAIN);
 into_status!(app::TokenError, DOMAIN);
 into_status!(app::TotpError, DOMAIN);
+into_status!(app::WebhookError, DOMAIN);
 
 /// The status of a request with fields out of bounds.
 fn invalid(violations: impl Into<Invalid>) -> Status {

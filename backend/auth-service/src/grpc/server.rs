@@ -12,7 +12,7 @@ use protos::auth::v1 as pb;
 use protos::auth::v1::auth_service_server::AuthService;
 use tonic::{Request, Response, Status};
 
-use super::{Reply, bearer, caller, convert, export, invalid};
+use super::{Reply, bearer, caller, convert, export, invalid, webhooks};
 use crate::app::App;
 use crate::model::role::Permission;
 use crate::model::{Email, OpaqueToken, RefreshToken, Role};
@@ -298,5 +298,64 @@ impl AuthService for Server {
         let since = request.since.as_deref().map(|text| convert::time("since", text)).transpose().map_err(invalid)?;
         let state = self.app.token_state(&caller, since, &request.page_token).await?;
         Ok(Response::new(convert::token_state(state)))
+    }
+
+    async fn create_webhook(&self, request: Request<pb::CreateWebhookRequest>) -> Reply<pb::CreateWebhookResponse> {
+        webhooks::create(&self.app, request).await
+    }
+
+    async fn list_webhooks(&self, request: Request<pb::ListWebhooksRequest>) -> Reply<pb::ListWebhooksResponse> {
+        webhooks::list(&self.app, request).await
+    }
+
+    async fn get_webhook(&self, request: Request<pb::GetWebhookRequest>) -> Reply<pb::GetWebhookResponse> {
+        webhooks::get(&self.app, request).await
+    }
+
+    async fn update_webhook(&self, request: Request<pb::UpdateWebhookRequest>) -> Reply<pb::UpdateWebhookResponse> {
+        webhooks::update(&self.app, request).await
+    }
+
+    async fn delete_webhook(&self, request: Request<pb::DeleteWebhookRequest>) -> Reply<pb::DeleteWebhookResponse> {
+        webhooks::delete(&self.app, request).await
+    }
+
+    async fn rotate_webhook_secret(
+        &self,
+        request: Request<pb::RotateWebhookSecretRequest>,
+    ) -> Reply<pb::RotateWebhookSecretResponse> {
+        webhooks::rotate_secret(&self.app, request).await
+    }
+
+    async fn send_test_event(&self, request: Request<pb::SendTestEventRequest>) -> Reply<pb::SendTestEventResponse> {
+        webhooks::send_test(&self.app, request).await
+    }
+
+    async fn list_webhook_deliveries(
+        &self,
+        request: Request<pb::ListWebhookDeliveriesRequest>,
+    ) -> Reply<pb::ListWebhookDeliveriesResponse> {
+        webhooks::list_deliveries(&self.app, request).await
+    }
+
+    async fn get_webhook_delivery(
+        &self,
+        request: Request<pb::GetWebhookDeliveryRequest>,
+    ) -> Reply<pb::GetWebhookDeliveryResponse> {
+        webhooks::get_delivery(&self.app, request).await
+    }
+
+    async fn replay_webhook_delivery(
+        &self,
+        request: Request<pb::ReplayWebhookDeliveryRequest>,
+    ) -> Reply<pb::ReplayWebhookDeliveryResponse> {
+        webhooks::replay_delivery(&self.app, request).await
+    }
+
+    async fn replay_webhook_deliveries(
+        &self,
+        request: Request<pb::ReplayWebhookDeliveriesRequest>,
+    ) -> Reply<pb::ReplayWebhookDeliveriesResponse> {
+        webhooks::replay_deliveries(&self.app, request).await
     }
 }

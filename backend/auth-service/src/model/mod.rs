@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod audit_chain;
+mod audit_kind;
 pub mod email;
 pub mod keys;
 pub mod lockout;
@@ -13,6 +14,7 @@ pub mod text;
 pub mod totp;
 pub mod user;
 pub mod username;
+pub mod webhook;
 
 pub use email::Email;
 pub use opaque::{OpaqueToken, TokenHash};

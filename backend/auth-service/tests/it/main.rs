@@ -23,4 +23,8 @@ mod tokens;
 mod told;
 mod totp;
 mod users;
+mod webhook_deliveries;
+mod webhook_faults;
+mod webhook_world;
+mod webhooks;
 mod world;

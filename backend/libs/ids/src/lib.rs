@@ -87,6 +87,14 @@ id! {
     ConversationId
 }
 id! {
+    /// An address that events are sent to.
+    WebhookId
+}
+id! {
+    /// An event on its way to a webhook.
+    DeliveryId
+}
+id! {
     /// A message in a conversation.
     MessageId
 }
