@@ -190,12 +190,8 @@ impl Crowd {
         let (follower_id, followee_id) = (Some(self.people[one].id.clone()), self.people[other].id.clone());
         let mut rpc = self.user.clone();
         match roll(2) {
-            0 => {
-                rpc.follow_user(self.request(one, FollowUserRequest { follower_id, followee_id })).await.map(drop)
-            }
-            _ => {
-                rpc.unfollow_user(self.request(one, UnfollowUserRequest { follower_id, followee_id })).await.map(drop)
-            }
+            0 => rpc.follow_user(self.request(one, FollowUserRequest { follower_id, followee_id })).await.map(drop),
+            _ => rpc.unfollow_user(self.request(one, UnfollowUserRequest { follower_id, followee_id })).await.map(drop),
         }
     }
 
@@ -238,7 +234,10 @@ impl Crowd {
             let sent = self.messaging.clone().send_message(self.request(*one, message)).await;
             let is_refused = matches!(&sent, Err(status) if status.code() == Code::PermissionDenied);
             if are_apart(&self.people[*one], &self.people[*other]) != is_refused || (sent.is_err() && !is_refused) {
-                return Ok(Err(format!("a direct message that should be {}: {sent:?}", if is_refused { "taken" } else { "refused" })));
+                return Ok(Err(format!(
+                    "a direct message that should be {}: {sent:?}",
+                    if is_refused { "taken" } else { "refused" }
+                )));
             }
         }
         Ok(Ok(()))

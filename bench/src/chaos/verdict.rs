@@ -160,10 +160,7 @@ async fn pairs(told: &[Told], user: &mut PgConnection) -> anyhow::Result<Result<
 }
 
 /// The events of each conversation are its log, number by number.
-async fn conversations(
-    told: &[Told],
-    messaging: &mut PgConnection,
-) -> anyhow::Result<Result<(usize, usize), String>> {
+async fn conversations(told: &[Told], messaging: &mut PgConnection) -> anyhow::Result<Result<(usize, usize), String>> {
     let log: Vec<(Uuid, i64, i16)> = sqlx::query_as(
         "SELECT conversation_id, event_no, kind FROM conversation_events ORDER BY conversation_id, event_no",
     )
@@ -195,8 +192,15 @@ fn event_no(event: &Told) -> Option<i64> {
         ($($kind:ident),+) => { $(if let Some(e) = event.as_a::<pb::$kind>() { return Some(e.event_no); })+ };
     }
     number!(
-        MessageSent, MessageEdited, MessageDeleted, MessagesRead, MemberAdded, MemberRemoved, MemberRoleChanged,
-        ConversationCreated, ConversationUpdated
+        MessageSent,
+        MessageEdited,
+        MessageDeleted,
+        MessagesRead,
+        MemberAdded,
+        MemberRemoved,
+        MemberRoleChanged,
+        ConversationCreated,
+        ConversationUpdated
     );
     None
 }

@@ -130,7 +130,7 @@ async fn a_registration_that_fails_is_not_told_of() {
 /// Events that are not on the bus.
 async fn waiting(world: &World) -> i64 {
     let mut conn = world.database.connect().await;
-    sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&mut conn).await.unwrap()
+    sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&mut conn).await.expect("a count")
 }
 
 async fn outbox_is_empty(world: &World) {
