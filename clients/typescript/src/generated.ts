@@ -1306,7 +1306,7 @@ export interface WebhookDelivery {
   state: WebhookDeliveryState;
   /** Attempts so far, those before a replay among them. */
   attempts: number;
-  /** When it is tried again; absent if it is not, or if it waits for one before it. */
+  /** When it is tried again; absent if it is not, if it waits for one before it, or while it is being tried. */
   nextAttemptAt?: string;
   /** HTTP status of the last attempt; 0 if there was none, or no answer. */
   lastStatus: number;

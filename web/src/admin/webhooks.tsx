@@ -79,32 +79,44 @@ function Adding({ onClose, onAdded }: { onClose: () => void; onAdded: () => void
     setSecret(made.secret);
     onAdded();
   });
-  if (secret !== "") return <Secret secret={secret} onClose={onClose} />;
+  // One dialog: closing the form's to open another would close both.
   return (
-    <Dialog title="Add a webhook" onClose={onClose}>
-      <form onSubmit={form.onSubmit} noValidate>
-        <Field form={form} name="url" label="Address" type="url" value={url} onValue={setUrl} required autofocus />
-        <Field
-          form={form}
-          name="event_types"
-          label="Types of events"
-          hint="Such as nova.user.registered.v1, with spaces between; * for all."
-          value={types}
-          onValue={setTypes}
-          spellcheck={false}
-        />
-        <Field form={form} name="description" label="What it is for" value={description} onValue={setDescription} />
-        <Problem text={form.problem} />
-        <Submit form={form}>Add it</Submit>
-      </form>
+    <Dialog title={secret === "" ? "Add a webhook" : "The secret"} onClose={onClose}>
+      {secret === "" ? (
+        <form onSubmit={form.onSubmit} noValidate>
+          <Field form={form} name="url" label="Address" type="url" value={url} onValue={setUrl} required autofocus />
+          <Field
+            form={form}
+            name="event_types"
+            label="Types of events"
+            hint="Such as nova.user.registered.v1, with spaces between; * for all."
+            value={types}
+            onValue={setTypes}
+            spellcheck={false}
+          />
+          <Field form={form} name="description" label="What it is for" value={description} onValue={setDescription} />
+          <Problem text={form.problem} />
+          <Submit form={form}>Add it</Submit>
+        </form>
+      ) : (
+        <Shown secret={secret} onClose={onClose} />
+      )}
     </Dialog>
   );
 }
 
-/** A secret, shown this once. */
+/** A new secret in a dialog of its own. */
 export function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
   return (
     <Dialog title="The secret" onClose={onClose}>
+      <Shown secret={secret} onClose={onClose} />
+    </Dialog>
+  );
+}
+
+function Shown({ secret, onClose }: { secret: string; onClose: () => void }) {
+  return (
+    <>
       <p>The receiver checks signatures with it. It is not shown again.</p>
       <p>
         <code class="secret">{secret}</code>
@@ -114,6 +126,6 @@ export function Secret({ secret, onClose }: { secret: string; onClose: () => voi
           I have kept it
         </button>
       </p>
-    </Dialog>
+    </>
   );
 }

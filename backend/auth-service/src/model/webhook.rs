@@ -172,7 +172,7 @@ pub struct Delivery {
     pub state: State,
     /// Attempts so far.
     pub attempts: i32,
-    /// When it is tried again; none if it is not, or waits for one before it.
+    /// When it is tried again; none if it is not, waits for one before it, or is being tried.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// HTTP status of the last attempt.
     pub last_status: Option<i16>,

@@ -96,7 +96,7 @@ pub async fn find_delivery(conn: &mut PgConnection, id: DeliveryId) -> Result<Op
         Row,
         r#"SELECT d.id, d.position, d.webhook_id, d.event_id, d.type AS kind, d.topic, d.aggregate_id, d.state, d.attempts,
                   (SELECT l.next_attempt_at FROM webhook_lanes l
-                   WHERE d.state = 'PENDING' AND w.disabled_reason IS NULL
+                   WHERE d.state = 'PENDING' AND w.disabled_reason IS NULL AND l.taken_by IS NULL
                      AND (l.webhook_id, l.topic, l.aggregate_id) = (d.webhook_id, d.topic, d.aggregate_id)
                      AND NOT EXISTS (SELECT FROM webhook_deliveries b
                                      WHERE (b.webhook_id, b.topic, b.aggregate_id) = (d.webhook_id, d.topic, d.aggregate_id)
@@ -123,7 +123,7 @@ pub async fn list_deliveries(
         Row,
         r#"SELECT d.id, d.position, d.webhook_id, d.event_id, d.type AS kind, d.topic, d.aggregate_id, d.state, d.attempts,
                   (SELECT l.next_attempt_at FROM webhook_lanes l
-                   WHERE d.state = 'PENDING' AND w.disabled_reason IS NULL
+                   WHERE d.state = 'PENDING' AND w.disabled_reason IS NULL AND l.taken_by IS NULL
                      AND (l.webhook_id, l.topic, l.aggregate_id) = (d.webhook_id, d.topic, d.aggregate_id)
                      AND NOT EXISTS (SELECT FROM webhook_deliveries b
                                      WHERE (b.webhook_id, b.topic, b.aggregate_id) = (d.webhook_id, d.topic, d.aggregate_id)
@@ -141,6 +141,12 @@ pub async fn list_deliveries(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(|row| Ok(row.read()?)).collect()
+}
+
+/// Has all statements of a transaction see the same moment. It must be the first.
+pub async fn see_one_moment(conn: &mut PgConnection) -> Result<(), pg::Error> {
+    sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(conn).await?;
+    Ok(())
 }
 
 /// Reads what is sent.

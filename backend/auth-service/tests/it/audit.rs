@@ -265,7 +265,9 @@ async fn each_kind_of_event_is_written_with_who_whom_and_how_and_without_secrets
         ]
     );
     let kinds: BTreeSet<&str> = events.iter().map(|e| e.kind().as_str_name()).collect();
-    assert_eq!(kinds, Kind::ALL.into_iter().map(Kind::name).collect(), "every kind was provoked");
+    // Those about webhooks have a test of their own (webhooks).
+    let all = Kind::ALL.into_iter().map(Kind::name).filter(|name| !name.starts_with("WEBHOOK_"));
+    assert_eq!(kinds, all.collect(), "every kind was provoked");
     let detail = |id: &str, name: &str| {
         let event = events.iter().find(|e| e.request_id == id).expect("written");
         event.details.get(name).cloned()

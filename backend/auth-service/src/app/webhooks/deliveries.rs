@@ -50,10 +50,12 @@ impl App {
     #[instrument(skip_all, fields(delivery.id = %id))]
     pub async fn webhook_delivery(&self, caller: &Caller, id: DeliveryId) -> Result<Shown, Error> {
         caller.must_be_admin()?;
-        let mut conn = self.pg.conn().await?;
-        let delivery = store::find_delivery(&mut conn, id).await?.ok_or(Error::DeliveryNotFound(id))?;
-        let body = store::find_body(&mut conn, id).await?;
-        let attempts = store::list_attempts(&mut conn, id, SHOWN_ATTEMPTS).await?;
+        let mut tx = self.pg.begin().await?;
+        store::see_one_moment(&mut tx).await?;
+        let delivery = store::find_delivery(&mut tx, id).await?.ok_or(Error::DeliveryNotFound(id))?;
+        let body = store::find_body(&mut tx, id).await?;
+        let attempts = store::list_attempts(&mut tx, id, SHOWN_ATTEMPTS).await?;
+        tx.commit().await?;
         Ok(Shown { delivery, body, attempts })
     }
 
