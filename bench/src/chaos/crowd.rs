@@ -232,7 +232,7 @@ impl Crowd {
                 ..Default::default()
             };
             let sent = self.messaging.clone().send_message(self.request(*one, message)).await;
-            let is_refused = matches!(&sent, Err(status) if status.code() == Code::PermissionDenied);
+            let is_refused = matches!(&sent, Err(status) if status.code() == Code::FailedPrecondition);
             if are_apart(&self.people[*one], &self.people[*other]) != is_refused || (sent.is_err() && !is_refused) {
                 return Ok(Err(format!(
                     "a direct message that should be {}: {sent:?}",

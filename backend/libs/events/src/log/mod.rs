@@ -126,6 +126,8 @@ impl Log {
 
     /// The position before the first event that was published at `since` or later.
     pub(crate) async fn before(&self, topic: Topic, since: DateTime<Utc>) -> Result<i64, pg::Error> {
+        // The end first: what is published between the two looks must not lie before it.
+        let end = self.end(topic).await?;
         let mut conn = self.0.pool.conn().await?;
         let first: Option<i64> =
             sqlx::query_scalar("SELECT min(position) FROM events WHERE topic = $1 AND published_at >= $2")
@@ -133,11 +135,7 @@ impl Log {
                 .bind(since)
                 .fetch_one(&mut *conn)
                 .await?;
-        drop(conn);
-        match first {
-            Some(first) => Ok(first - 1),
-            None => self.end(topic).await,
-        }
+        Ok(first.map_or(end, |first| first - 1))
     }
 
     /// Changes whenever there may be something new; without the worker only for what this process publishes.
