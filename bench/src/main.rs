@@ -54,6 +54,12 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         idle: usize,
     },
+    /// Measures how long after BlockUser has answered a replica still takes messages, with the bus and without.
+    Blocks {
+        /// Over Kafka instead of the log in PostgreSQL.
+        #[arg(long)]
+        kafka: bool,
+    },
     /// Kills services and the bus at random under load, and holds what a consumer was told against the databases.
     Chaos(chaos::Play),
     /// Measures profiles that are read and written over two replicas while Redis is killed and comes back.
@@ -71,6 +77,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let load = Load { in_flight: cli.in_flight, connections: cli.connections, time: Duration::from_secs(cli.seconds) };
     match cli.command {
+        Some(Command::Blocks { kafka }) => return chaos::measure_blocks(kafka).await,
         Some(Command::Chaos(play)) => return chaos::run(play).await,
         Some(Command::Bare) => return limits::serve_bare().await,
         Some(Command::Streams { per_second, idle }) => return measure_streams(&load, per_second, idle).await,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chassis::config::Events;
+use sqlx::{Connection, PgConnection};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tonic::transport::{Channel, Endpoint};
@@ -19,7 +20,8 @@ const BROKER_WITHIN: Duration = Duration::from_secs(30);
 /// See the module.
 pub struct Cast {
     home: PathBuf,
-    postgres: pgboot::Postgres,
+    /// Empty only while it is started again.
+    postgres: Option<pgboot::Postgres>,
     services: [Service; 3],
     broker: Option<Broker>,
 }
@@ -31,13 +33,20 @@ struct Service {
     process: Child,
 }
 
+/// See [`Cast::replica`].
+pub struct Replica {
+    _process: Child,
+    /// A channel to it.
+    pub channel: Channel,
+}
+
 struct Broker {
     port: u16,
     process: Child,
 }
 
 impl Cast {
-    /// What can be killed: the services, and the broker, if there is one.
+    /// What can be struck: the services, and what holds the bus.
     pub const VICTIMS: usize = SERVICES.len() + 1;
 
     /// Starts everything and waits until it answers.
@@ -62,11 +71,11 @@ impl Cast {
         let addresses: Vec<u16> = services.iter().map(|(.., grpc)| *grpc).collect();
         let mut running = vec![];
         for (name, http, grpc) in services {
-            let process = spawn(name, http, grpc, &addresses, &home, &postgres, broker.as_ref())?;
+            let process = spawn(name, http, grpc, &addresses, &home, &postgres.url("postgres"), broker.as_ref())?;
             running.push(Service { name, http, grpc, process });
         }
         let services = running.try_into().ok().context("three services")?;
-        let cast = Self { home, postgres, services, broker };
+        let cast = Self { home, postgres: Some(postgres), services, broker };
         cast.until_ready().await?;
         Ok(cast)
     }
@@ -79,16 +88,42 @@ impl Cast {
         Ok(())
     }
 
+    /// Another messaging service on the same database, which the user service does not call: it is told of blocks by the bus alone.
+    pub async fn replica(&self) -> anyhow::Result<Replica> {
+        let (http, grpc) = (free_port()?, free_port()?);
+        let addresses: Vec<u16> = self.services.iter().map(|service| service.grpc).collect();
+        let process =
+            spawn("messaging", http, grpc, &addresses, &self.home, &self.database("postgres"), self.broker.as_ref())?;
+        until_ready(http).await?;
+        Ok(Replica { _process: process, channel: channel_to(grpc)? })
+    }
+
+    /// Takes the bus away.
+    pub async fn end_bus(&mut self) -> anyhow::Result<()> {
+        match &mut self.broker {
+            Some(broker) => Ok(broker.process.kill().await?),
+            None => {
+                let mut db = PgConnection::connect(&self.database("postgres")).await?;
+                sqlx::raw_sql(
+                    "ALTER DATABASE nova_events WITH ALLOW_CONNECTIONS false;
+                     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'nova_events'",
+                )
+                .execute(&mut db)
+                .await?;
+                Ok(())
+            }
+        }
+    }
+
     /// A channel to a service that finds its way back.
     pub fn channel(&self, service: &str) -> anyhow::Result<Channel> {
         let service = self.services.iter().find(|s| s.name == service).context("no such service")?;
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{}", service.grpc))?;
-        Ok(endpoint.tcp_nodelay(true).timeout(Duration::from_secs(5)).connect_lazy())
+        channel_to(service.grpc)
     }
 
     /// The address of a database.
     pub fn database(&self, name: &str) -> String {
-        self.postgres.url(name)
+        self.postgres.as_ref().map(|postgres| postgres.url(name)).unwrap_or_default()
     }
 
     /// The bus, as a service is told of it.
@@ -101,37 +136,43 @@ impl Cast {
         events
     }
 
-    /// The names of what can be killed.
+    /// The names of what can be struck.
     pub fn victims(&self) -> [&'static str; Self::VICTIMS] {
-        [SERVICES[0], SERVICES[1], SERVICES[2], "broker"]
+        let bus = if self.broker.is_some() { "broker (frozen)" } else { "PostgreSQL" };
+        [SERVICES[0], SERVICES[1], SERVICES[2], bus]
     }
 
-    /// Whether it is there to be killed.
-    pub fn has(&self, victim: usize) -> bool {
-        victim < BROKER || self.broker.is_some()
-    }
-
-    /// Kills it without a warning. The broker, which forgets what it has acknowledged when it is killed, is told to end
-    /// (docs/EVENTS.md): what it has by then it keeps; what comes meanwhile fails.
-    pub async fn kill(&mut self, victim: usize) -> anyhow::Result<()> {
-        match (victim, &mut self.broker) {
-            (BROKER, Some(broker)) => broker.end().await,
-            (BROKER, None) => Ok(()),
+    /// Kills it with `kill -9`: a service, or the PostgreSQL that holds all data and the log. The broker is frozen instead, as
+    /// a host that vanishes: this one forgets what it has acknowledged when it ends (docs/EVENTS.md).
+    pub async fn strike(&mut self, victim: usize) -> anyhow::Result<()> {
+        match (victim, &self.broker) {
+            (BROKER, Some(broker)) => broker.signal("-STOP").await,
+            (BROKER, None) => {
+                let postgres = self.postgres.as_mut().context("PostgreSQL runs")?;
+                signal("-KILL", &postgres.pid().to_string()).await?;
+                postgres.exited().await;
+                Ok(())
+            }
             _ => Ok(self.services[victim].process.kill().await?),
         }
     }
 
-    /// Starts it again where it was.
+    /// Lets it go on, or starts it again where it was.
     pub async fn revive(&mut self, victim: usize) -> anyhow::Result<()> {
         if victim == BROKER {
-            if let Some(broker) = &mut self.broker {
-                broker.process = Broker::spawn(broker.port, &self.home)?;
+            match &self.broker {
+                Some(broker) => broker.signal("-CONT").await?,
+                None => {
+                    let ended = self.postgres.take().context("PostgreSQL ran")?;
+                    self.postgres = Some(ended.restart().await?);
+                }
             }
             return Ok(());
         }
         let addresses: Vec<u16> = self.services.iter().map(|service| service.grpc).collect();
         let Service { name, http, grpc, .. } = self.services[victim];
-        let process = spawn(name, http, grpc, &addresses, &self.home, &self.postgres, self.broker.as_ref())?;
+        let process =
+            spawn(name, http, grpc, &addresses, &self.home, &self.database("postgres"), self.broker.as_ref())?;
         self.services[victim].process = process;
         Ok(())
     }
@@ -144,10 +185,17 @@ impl Cast {
         if let Some(mut broker) = self.broker.take() {
             broker.process.kill().await?;
         }
-        self.postgres.stop().await?;
+        if let Some(postgres) = self.postgres.take() {
+            postgres.stop().await?;
+        }
         std::fs::remove_dir_all(&self.home)?;
         Ok(())
     }
+}
+
+fn channel_to(port: u16) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?;
+    Ok(endpoint.tcp_nodelay(true).timeout(Duration::from_secs(5)).connect_lazy())
 }
 
 fn spawn(
@@ -156,14 +204,14 @@ fn spawn(
     grpc: u16,
     addresses: &[u16],
     home: &std::path::Path,
-    postgres: &pgboot::Postgres,
+    database: &str,
     broker: Option<&Broker>,
 ) -> anyhow::Result<Child> {
     let mut command = program(&format!("{name}-service"))?;
     let section = name.to_uppercase();
     command
         .env("NOVA_DATA_DIR", home)
-        .env("DATABASE_URL", postgres.url("postgres"))
+        .env("DATABASE_URL", database)
         .env(format!("NOVA_{section}__LISTEN__HTTP_PORT"), http.to_string())
         .env(format!("NOVA_{section}__LISTEN__GRPC_PORT"), grpc.to_string());
     for (service, port) in SERVICES.into_iter().zip(addresses) {
@@ -205,10 +253,12 @@ impl Broker {
             .context("a Kafka broker is needed: `make setup-tests` installs one")
     }
 
-    async fn end(&mut self) -> anyhow::Result<()> {
-        let pid = self.process.id().context("the broker runs")?;
-        Command::new("kill").arg(pid.to_string()).status().await?;
-        self.process.wait().await?;
-        Ok(())
+    async fn signal(&self, name: &str) -> anyhow::Result<()> {
+        signal(name, &self.process.id().context("the broker runs")?.to_string()).await
     }
+}
+
+async fn signal(name: &str, pid: &str) -> anyhow::Result<()> {
+    Command::new("kill").args([name, pid]).status().await?;
+    Ok(())
 }

@@ -197,11 +197,9 @@ impl Crowd {
 
     async fn block(&self) -> Result<(), Status> {
         let (one, other) = self.pair();
-        let (blocker_id, blocked_id) = (Some(self.people[one].id.clone()), self.people[other].id.clone());
-        let mut rpc = self.user.clone();
         match roll(2) {
-            0 => rpc.block_user(self.request(one, BlockUserRequest { blocker_id, blocked_id })).await.map(drop),
-            _ => rpc.unblock_user(self.request(one, UnblockUserRequest { blocker_id, blocked_id })).await.map(drop),
+            0 => self.block_one(one, other).await,
+            _ => self.unblock_one(one, other).await,
         }
     }
 
@@ -243,6 +241,26 @@ impl Crowd {
         Ok(Ok(()))
     }
 
+    /// A direct conversation, and whose it is.
+    pub fn direct(&self, n: usize) -> ((usize, usize), &str) {
+        let (pair, talk) = &self.directs[n % self.directs.len()];
+        (*pair, talk)
+    }
+
+    /// Lets one block another.
+    pub async fn block_one(&self, one: usize, other: usize) -> Result<(), Status> {
+        let (blocker_id, blocked_id) = (Some(self.people[one].id.clone()), self.people[other].id.clone());
+        let block = BlockUserRequest { blocker_id, blocked_id };
+        self.user.clone().block_user(self.request(one, block)).await.map(drop)
+    }
+
+    /// Takes it back.
+    pub async fn unblock_one(&self, one: usize, other: usize) -> Result<(), Status> {
+        let (blocker_id, blocked_id) = (Some(self.people[one].id.clone()), self.people[other].id.clone());
+        let unblock = UnblockUserRequest { blocker_id, blocked_id };
+        self.user.clone().unblock_user(self.request(one, unblock)).await.map(drop)
+    }
+
     fn pair(&self) -> (usize, usize) {
         let one = roll(PEOPLE);
         (one, (one + 1 + roll(PEOPLE - 1)) % PEOPLE)
@@ -258,7 +276,8 @@ impl Crowd {
         }
     }
 
-    fn request<T>(&self, person: usize, message: T) -> Request<T> {
+    /// A call as one of the people.
+    pub fn request<T>(&self, person: usize, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", self.people[person].token.clone());
         request

@@ -1,6 +1,7 @@
-//! Three processes and a bus, anything of which is killed at random while people are busy: in the end every change that was
+//! Three processes, their PostgreSQL and a bus, anything of which is killed at random while people are busy: in the end every change that was
 //! committed has had exactly one effect in each consumer, in order within its aggregate (promise G8).
 
+mod blocks;
 mod cast;
 mod crowd;
 mod observer;
@@ -14,6 +15,7 @@ use anyhow::bail;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+pub use blocks::measure as measure_blocks;
 use cast::Cast;
 use crowd::Crowd;
 use observer::Observer;
@@ -53,13 +55,12 @@ pub async fn run(play: Play) -> anyhow::Result<()> {
                 observer.restart(&cast).await?;
                 restarts += 1;
             }
-            victim if cast.has(victim) => {
-                cast.kill(victim).await?;
+            victim => {
+                cast.strike(victim).await?;
                 tokio::time::sleep(Duration::from_millis(roll(DEAD_MS) as u64)).await;
                 cast.revive(victim).await?;
                 kills[victim] += 1;
             }
-            _ => {}
         }
     }
     over.cancel();
@@ -79,7 +80,7 @@ pub async fn run(play: Play) -> anyhow::Result<()> {
     println!("all had arrived {:.1} s after the end; {crowd}", begun.elapsed().as_secs_f64());
     let names = cast.victims();
     let killed: Vec<String> = names.iter().zip(kills).map(|(name, n)| format!("{name} {n}")).collect();
-    println!("kill -9: {}; observer dropped {restarts} times", killed.join(", "));
+    println!("struck: {}; observer dropped {restarts} times", killed.join(", "));
     observer.stop();
     cast.stop().await
 }
