@@ -12,7 +12,7 @@ use crate::authorization::scene::Scene;
 /// A token as mails carry them, but of no mail.
 const NO_MAILS_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// Where a webhook leads that nobody receives: this machine, which is refused before anything is sent.
-const HOOK: &str = "https://127.0.0.1:9999/";
+const HOOK: &str = "https://localhost:9999/";
 
 /// A webhook of the caller's, if they may have one.
 async fn webhook(scene: &Scene) -> Outcome<String> {

@@ -6,7 +6,7 @@ use errors::{FieldExt, FieldViolation};
 use ids::{DeliveryId, WebhookId};
 use protos::auth::v1 as pb;
 use tonic::{Request, Response};
-use webhooks::Target;
+use webhooks::{Guard, Target};
 
 use super::{Reply, caller, convert, invalid};
 use crate::app::App;
@@ -18,7 +18,7 @@ type Decoded<T> = Result<T, FieldViolation>;
 
 pub(super) async fn create(app: &App, request: Request<pb::CreateWebhookRequest>) -> Reply<pb::CreateWebhookResponse> {
     let caller = caller(&request)?;
-    let registration = registration(request.into_inner(), app.allows_plain_webhooks()).map_err(invalid)?;
+    let registration = registration(request.into_inner(), &app.webhook_guard()).map_err(invalid)?;
     let (hook, secret) = app.create_webhook(&caller, registration).await?;
     Ok(Response::new(pb::CreateWebhookResponse { webhook: Some(webhook(hook, app.now())), secret: secret.to_string() }))
 }
@@ -42,7 +42,7 @@ pub(super) async fn update(app: &App, request: Request<pb::UpdateWebhookRequest>
     let caller = caller(&request)?;
     let request = request.into_inner();
     let id = webhook_id(&request.webhook_id).map_err(invalid)?;
-    let change = change(request, app.allows_plain_webhooks()).map_err(invalid)?;
+    let change = change(request, &app.webhook_guard()).map_err(invalid)?;
     let hook = app.update_webhook(&caller, id, change).await?;
     Ok(Response::new(pb::UpdateWebhookResponse { webhook: Some(webhook(hook, app.now())) }))
 }
@@ -139,21 +139,21 @@ fn description(text: &str) -> Decoded<String> {
     text::one_line(text, 0, MAX_DESCRIPTION).field("description")
 }
 
-fn registration(request: pb::CreateWebhookRequest, plain: bool) -> Decoded<Registration> {
+fn registration(request: pb::CreateWebhookRequest, guard: &Guard) -> Decoded<Registration> {
     Ok(Registration {
-        target: Target::parse(&request.url, plain).field("url")?,
+        target: Target::entered(&request.url, guard).field("url")?,
         description: description(&request.description)?,
         event_types: EventTypes::parse(request.event_types).field("event_types")?,
     })
 }
 
-fn change(request: pb::UpdateWebhookRequest, plain: bool) -> Decoded<Change> {
+fn change(request: pb::UpdateWebhookRequest, guard: &Guard) -> Decoded<Change> {
     let types = Some(request.event_types).filter(|types| !types.is_empty());
     if request.expected_version < 0 {
         return Err(FieldViolation::new("expected_version", "must not be negative"));
     }
     Ok(Change {
-        target: request.url.map(|url| Target::parse(&url, plain)).transpose().field("url")?,
+        target: request.url.map(|url| Target::entered(&url, guard)).transpose().field("url")?,
         description: request.description.as_deref().map(description).transpose()?,
         event_types: types.map(EventTypes::parse).transpose().field("event_types")?,
         enabled: request.enabled,

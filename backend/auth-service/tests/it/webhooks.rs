@@ -68,7 +68,7 @@ async fn every_change_is_in_the_audit_log_with_who_and_which_and_without_the_sec
     let root = world.admin("root").await;
     let desk = Desk::of(&root);
     let mut client = desk.client.clone();
-    let (made, secret) = desk.create("https://127.0.0.1:9443/private-path", &["*"]).await;
+    let (made, secret) = desk.create("https://localhost:9443/private-path", &["*"]).await;
     let webhook_id = made.id.clone();
     desk.enable(&made.id, true).await;
     let test = pb::SendTestEventRequest { webhook_id: webhook_id.clone() };

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::Guard;
+
 /// Longest address, in bytes.
 pub const MAX_URL_BYTES: usize = 2_048;
 
@@ -26,6 +28,9 @@ pub enum TargetError {
     /// What comes after a `#` is not sent.
     #[error("must have no fragment")]
     Fragment,
+    /// The host is a network address that may not be reached.
+    #[error("must not be an address outside the public internet (the operator may allow networks)")]
+    Network,
     /// A port of another kind of server.
     #[error("must have port 443, or one of 1024 and above")]
     Port,
@@ -69,6 +74,19 @@ impl Target {
             return Err(TargetError::TooLong); // written out it may be longer
         }
         Ok(Self { url, port })
+    }
+
+    /// The same for who enters one: refuses a host that is written as an address which the guard does not admit, and takes `http`
+    /// where the guard has networks of the operator's. What names stand for is checked with each connection.
+    ///
+    /// # Errors
+    /// [`TargetError`] says what is wrong.
+    pub fn entered(text: &str, guard: &Guard) -> Result<Self, TargetError> {
+        let target = Self::parse(text, guard.allows_private())?;
+        match target.address() {
+            Some(address) if !guard.admits(address) => Err(TargetError::Network),
+            _ => Ok(target),
+        }
     }
 
     /// Whether TLS is spoken.
@@ -117,6 +135,22 @@ impl fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_may_not_be_reached_is_refused_when_it_is_entered() {
+        let guard = Guard::new(vec!["10.1.0.0/16".parse().expect("a network")]);
+        for (url, expected) in [
+            ("https://169.254.169.254/latest", Err(TargetError::Network)),
+            ("https://0x7f.1/", Err(TargetError::Network)),
+            ("https://[::ffff:192.168.0.1]/", Err(TargetError::Network)),
+            ("https://10.2.0.1/", Err(TargetError::Network)),
+            ("http://10.1.2.3/hook", Ok(())),
+            ("https://93.184.215.14/", Ok(())),
+            ("https://a-name.example/", Ok(())),
+        ] {
+            assert_eq!(Target::entered(url, &guard).map(drop), expected, "{url}");
+        }
+    }
 
     #[test]
     fn an_address_is_taken_apart() {

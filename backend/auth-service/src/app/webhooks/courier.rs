@@ -174,7 +174,7 @@ impl App {
 
     async fn send(&self, taken: &Taken, now: DateTime<Utc>) -> Attempt {
         let failed = |fault| Attempt { result: Err(fault), took: std::time::Duration::ZERO };
-        let Ok(target) = Target::parse(&taken.url, self.allows_plain_webhooks()) else {
+        let Ok(target) = Target::parse(&taken.url, self.webhook_guard().allows_private()) else {
             return failed(Fault::Forbidden); // the operator allows less than when it was entered
         };
         let (at, id) = (now.timestamp(), taken.event.to_string());

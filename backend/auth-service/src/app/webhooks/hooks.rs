@@ -5,7 +5,7 @@ use ids::WebhookId;
 use pg::page::{Binding, Page};
 use tracing::instrument;
 use uuid::Uuid;
-use webhooks::{Secret, Target};
+use webhooks::{Guard, Secret, Target};
 use zeroize::Zeroizing;
 
 use super::{Error, context};
@@ -39,9 +39,9 @@ pub struct Change {
 }
 
 impl App {
-    /// Whether `http://` may be registered.
-    pub fn allows_plain_webhooks(&self) -> bool {
-        self.config.webhooks.guard().allows_private()
+    /// Which network addresses may be reached.
+    pub fn webhook_guard(&self) -> Guard {
+        self.config.webhooks.guard()
     }
 
     /// Makes a webhook. The secret is told here and nowhere else.
