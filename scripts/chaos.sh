@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
 shift $(($# > 0 ? 1 : 0))
-cargo build --package auth-service --package user-service --package messaging-service --package nova-bench
+cargo build --quiet --workspace --bins # all at once, as scripts/nova.sh does: so features are the same and nothing is built twice
 exec "${CARGO_TARGET_DIR:-target}/debug/nova-bench" chaos --seconds "$seconds" "$@"

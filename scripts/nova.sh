@@ -16,7 +16,7 @@ stop_nova() {
 start_nova() {
     local name=$1 service
     if [ -z "${NOVA_PROGRAM:-}" ]; then
-        cargo build --quiet --package nova
+        cargo build --quiet --workspace --bins
     fi
     data=$(mktemp -d)
     chmod 755 "$data" # run as root, the managed PostgreSQL is another user
