@@ -82,7 +82,8 @@ impl Crowd {
             unreached: AtomicUsize::new(0),
         };
         for _ in 0..PEOPLE {
-            let answer = crowd.auth.clone().register(crowd.next_registration()).await?.into_inner();
+            let answer =
+                insist(async || crowd.auth.clone().register(crowd.next_registration()).await).await?.into_inner();
             let token = format!("Bearer {}", answer.tokens.context("tokens")?.access_token).parse()?;
             crowd.people.push(Person { id: answer.user.context("a user")?.id, token });
         }
@@ -94,7 +95,10 @@ impl Crowd {
                 name: Some(format!("group {n}")),
                 ..Default::default()
             };
-            let made = crowd.messaging.clone().create_conversation(crowd.request(members[0], create)).await?;
+            let made = insist(async || {
+                crowd.messaging.clone().create_conversation(crowd.request(members[0], create.clone())).await
+            })
+            .await?;
             crowd.groups.push((made.into_inner().conversation.context("a conversation")?.id, members));
         }
         for one in 0..PEOPLE {
@@ -104,7 +108,9 @@ impl Crowd {
                 member_ids: vec![crowd.people[other].id.clone()],
                 ..Default::default()
             };
-            let made = crowd.messaging.clone().create_conversation(crowd.request(one, create)).await?;
+            let made =
+                insist(async || crowd.messaging.clone().create_conversation(crowd.request(one, create.clone())).await)
+                    .await?;
             crowd.directs.push(((one, other), made.into_inner().conversation.context("a conversation")?.id));
         }
         Ok(crowd)
@@ -282,4 +288,17 @@ impl Crowd {
         request.metadata_mut().insert("authorization", self.people[person].token.clone());
         request
     }
+}
+
+/// Calls until the services have found each other.
+async fn insist<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    for _ in 0..100 {
+        match call().await {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer,
+        }
+    }
+    call().await
 }
