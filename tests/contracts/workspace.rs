@@ -123,3 +123,32 @@ fn example_configurations_show_the_defaults() {
     example_is_default::<user_service::Config>("user-service");
     example_is_default::<messaging_service::Config>("messaging-service");
 }
+
+/// Migrations that have been applied are never changed, so each service has a copy of its own; the library that reads and writes these
+/// tables knows only its own.
+#[test]
+fn the_tables_of_events_are_the_same_in_every_service() {
+    let statements = |path: &Path| {
+        let text = std::fs::read_to_string(path).expect("a migration");
+        let lines = text.lines().map(|line| line.split_once("--").map_or(line, |(sql, _)| sql));
+        let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+        words.trim_end_matches(';').to_owned()
+    };
+    for (kind, copies) in [("create_outbox.sql", 2), ("create_inbox.sql", 3)] {
+        let schemas = files_ending(&root().join("backend/libs/events/schema"), kind);
+        let reference = statements(schemas.first().expect("the library's own"));
+        let migrations: Vec<PathBuf> = SERVICES
+            .iter()
+            .flat_map(|service| files_ending(&root().join("backend").join(service).join("migrations"), kind))
+            .collect();
+        assert_eq!(migrations.len(), copies, "{kind}");
+        for migration in migrations {
+            assert_eq!(statements(&migration), reference, "{}", migration.display());
+        }
+    }
+}
+
+fn files_ending(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| path.to_string_lossy().ends_with(end)).collect()
+}
