@@ -92,7 +92,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         life.spawn_droppable("auth webhook feed", Arc::clone(&app).feed_webhooks(bus.clone()));
         // Sessions that other replicas have ended.
         let known = Arc::clone(&verifier);
-        let see = move |event: &Event| chassis::learn_revocation(&known, event);
+        let see = move |event: &Event| chassis::learn_of_tokens(&known, event);
         life.spawn_droppable("auth events", chassis::watch_events(bus, &[Topic::Auth], see));
     }
 

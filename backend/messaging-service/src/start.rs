@@ -153,7 +153,7 @@ fn join(
     let consumer = Consumer::new(listening::CONSUMER, pool.clone(), life.clock(), handler);
     life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
     let see = move |event: &Event| {
-        chassis::learn_revocation(&verifier, event);
+        chassis::learn_of_tokens(&verifier, event);
         listening::learn_contact(&view, event);
     };
     life.spawn_droppable("messaging events", chassis::watch_events(bus, &[Topic::Auth, Topic::User], see));

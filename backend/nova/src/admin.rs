@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use auth_service::admin as auth;
 use auth_service::model::{Email, NewPassword, Role, Username};
-use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use clock::Clock;
 use pg::{Conn, Pool, PoolConfig};
 use sealing::{MasterKey, MasterKeys};
 use sqlx::migrate::Migrator;
 
-use crate::bus::{self, DeadLetters};
+use crate::bus::{self, DeadLetters, Replay};
 use crate::config::Config;
 use crate::master_key;
 
@@ -63,14 +62,10 @@ pub enum Command {
     /// Events that could not be acted on.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
-    /// Has a consumer act again on every event since a time that the bus still keeps. With Kafka it must be stopped meanwhile.
-    Replay {
-        /// Which, such as user.accounts.
-        consumer: String,
-        /// From when on, such as 2026-11-23T12:00:00Z.
-        #[arg(long)]
-        since: DateTime<Utc>,
-    },
+    /// Shows the consumers of events: how far each has come in a topic, and what it has not done yet.
+    Consumers,
+    /// Has a consumer act again on events that the bus still keeps. With Kafka it must be stopped meanwhile.
+    Replay(Replay),
 }
 
 /// Carries out a command.
@@ -125,7 +120,8 @@ async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
         Command::VerifyAudit { checkpoint } => verify_audit(&mut conn, &master()?, checkpoint.as_deref()).await?,
         Command::Reconcile { check } => reconcile(&mut config, check).await?,
         Command::DeadLetters(command) => bus::dead_letters(&config, command).await?,
-        Command::Replay { consumer, since } => bus::replay(&config, &consumer, since).await?,
+        Command::Consumers => bus::consumers(&config).await?,
+        Command::Replay(replay) => bus::replay(&config, replay).await?,
     }
     Ok(())
 }

@@ -4,9 +4,9 @@ use anyhow::{Context, bail};
 use auth_service::app::Feed;
 use chassis::config::Database;
 use chrono::{DateTime, Utc};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use clock::Clock;
-use events::consumer::{self, DeadLetter};
+use events::consumer::{self, DeadLetter, Place, ReplayFrom};
 use events::{Backlog, Bus, Consumer, Kafka, Log, Outbox, Source, Topic};
 use ids::EventId;
 use messaging_service::app::listening as messaging;
@@ -47,6 +47,30 @@ pub enum DeadLetters {
         /// Which event.
         event: Uuid,
     },
+}
+
+/// From where on a consumer acts again. Never forward: what it has not done yet is done first.
+#[derive(Args)]
+pub struct Replay {
+    /// Which, such as user.accounts.
+    consumer: String,
+    /// From the first event on that was published at this time or later, such as 2026-11-23T12:00:00Z.
+    #[arg(long, conflicts_with = "offset", required_unless_present = "offset")]
+    since: Option<DateTime<Utc>>,
+    /// Events of one topic only, such as nova.auth.v1.
+    #[arg(long, value_parser = topic)]
+    topic: Option<Topic>,
+    /// From this offset on, as `nova admin consumers` shows it.
+    #[arg(long, requires = "topic")]
+    offset: Option<i64>,
+    /// The offset's partition: 0 unless there is Kafka.
+    #[arg(long, default_value_t = 0, requires = "offset")]
+    partition: i32,
+}
+
+fn topic(name: &str) -> Result<Topic, String> {
+    let names = Topic::ALL.map(Topic::name).join(", ");
+    Topic::of_name(name).ok_or_else(|| format!("there are {names}"))
 }
 
 /// A consumer that there is.
@@ -142,15 +166,55 @@ fn show(letter: &DeadLetter) {
     );
 }
 
-/// Has a consumer act again on all that was published since a time and is still kept.
+/// Has a consumer act again on what the bus still has from a place on.
 ///
 /// # Errors
 /// With a sentence that says what to do.
-pub async fn replay(config: &Config, name: &str, since: DateTime<Utc>) -> anyhow::Result<()> {
-    let known = Known::named(name)?;
-    let pool = known.pool(config).await?;
-    consumer::replay(&pool, &bus(config).await?, name, &(known.topics)(), since).await?;
-    println!("{name} acts again on what was published since {}", clock::rfc3339(since));
+pub async fn replay(config: &Config, replay: Replay) -> anyhow::Result<()> {
+    let Replay { consumer: name, since, topic, offset, partition } = replay;
+    let known = Known::named(&name)?;
+    let topics = (known.topics)();
+    let topics = match topic {
+        Some(topic) if !topics.contains(&topic) => bail!("{name} does not listen to {topic}"),
+        Some(topic) => vec![topic],
+        None => topics,
+    };
+    let from = match (since, offset) {
+        (Some(since), None) => ReplayFrom::Time(since),
+        (None, Some(offset)) => ReplayFrom::Offset { partition, offset },
+        _ => bail!("say where from: --since a time, or --topic and --offset"),
+    };
+    let (pool, bus) = (known.pool(config).await?, bus(config).await?);
+    for topic in topics {
+        let count = consumer::replay(&pool, &bus, &name, topic, from).await?;
+        println!("{name} acts on {count} events of {topic}");
+    }
+    Ok(())
+}
+
+/// Shows where the consumers are in each topic.
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn consumers(config: &Config) -> anyhow::Result<()> {
+    let bus = bus(config).await?;
+    println!(
+        "{:<20} {:<18} {:>9} {:>10} {:>10} {:>10} {:>8}",
+        "CONSUMER", "TOPIC", "PARTITION", "FIRST", "NEXT", "END", "BEHIND"
+    );
+    for known in &CONSUMERS {
+        let pool = known.pool(config).await?;
+        for place in consumer::places(&pool, &bus, known.name, &(known.topics)()).await? {
+            let Place { topic, partition, first, next, end } = place;
+            let next = next.unwrap_or(first);
+            println!(
+                "{:<20} {:<18} {partition:>9} {first:>10} {next:>10} {end:>10} {:>8}",
+                known.name,
+                topic.name(),
+                (end - next.max(first)).max(0)
+            );
+        }
+    }
     Ok(())
 }
 
@@ -182,11 +246,7 @@ pub async fn standing(database: &str, conn: &mut Conn, is_running: bool) -> Vec<
         messaging_service::DATABASE => ConversationLog.backlog(conn).await,
         _ => return vec![],
     };
-    let dead = match database {
-        auth_service::root::DATABASE => Ok(vec![]),
-        _ => consumer::list(conn, None).await,
-    };
-    let (Ok(waiting), Ok(dead)) = (waiting, dead) else { return vec![] };
+    let (Ok(waiting), Ok(dead)) = (waiting, consumer::list(conn, None).await) else { return vec![] };
     let mut standings = vec![of_waiting(waiting, Clock::system().now(), is_running)];
     if let Some(oldest) = dead.first() {
         let text = format!(

@@ -95,7 +95,7 @@ fn listen(bus: Bus, app: &Arc<App>, config: &Config, verifier: &Arc<Verifier>, l
     life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
     let (app, verifier) = (Arc::clone(app), Arc::clone(verifier));
     let see = move |event: &Event| {
-        chassis::learn_revocation(&verifier, event);
+        chassis::learn_of_tokens(&verifier, event);
         app.see(event);
     };
     life.spawn_droppable("user events", chassis::watch_events(bus, &[Topic::Auth, Topic::User], see));

@@ -87,7 +87,8 @@ impl App {
     pub async fn follow_tokens(&self) {
         let mut failing = false;
         loop {
-            tokio::time::sleep(self.config.tokens.poll_interval).await;
+            // The end of the wait, or news from another replica.
+            let _ = tokio::time::timeout(self.config.tokens.poll_interval, self.verifier.keys_expected()).await;
             match self.sync_tokens().await {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {

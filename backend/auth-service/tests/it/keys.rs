@@ -6,6 +6,7 @@ use auth_service::admin;
 use authn::{Algorithm, Verifier};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chassis::Running;
 use chassis::config::Secret;
 use protos::auth::v1 as pb;
 use sealing::{MasterKey, MasterKeys};
@@ -15,9 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{World, at_once, refresh};
 
-/// The published key set, as a plain HTTP client gets it.
-async fn jwks(world: &World) -> Value {
-    let mut stream = tokio::net::TcpStream::connect(world.running.http).await.expect("connected");
+/// The key set that a service publishes, as a plain HTTP client gets it.
+async fn jwks(running: &Running) -> Value {
+    let mut stream = tokio::net::TcpStream::connect(running.http).await.expect("connected");
     stream
         .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: nova\r\nconnection: close\r\n\r\n")
         .await
@@ -29,8 +30,9 @@ async fn jwks(world: &World) -> Value {
     serde_json::from_str(body).expect("JSON")
 }
 
-async fn kids(world: &World) -> Vec<String> {
-    let keys = jwks(world).await["keys"].as_array().expect("keys").clone();
+/// The ids of the keys that a service publishes.
+pub async fn kids(running: &Running) -> Vec<String> {
+    let keys = jwks(running).await["keys"].as_array().expect("keys").clone();
     keys.iter().map(|key| key["kid"].as_str().expect("kid").to_owned()).collect()
 }
 
@@ -51,7 +53,7 @@ async fn tokens_say_what_the_contract_says_and_verify_with_the_published_keys() 
         let world = World::start_with(|config| config.tokens.algorithm = algorithm).await;
         let alice = world.register("alice").await;
         let token = &alice.tokens.access_token;
-        let (header, claims, published) = (part(token, 0), part(token, 1), jwks(&world).await);
+        let (header, claims, published) = (part(token, 0), part(token, 1), jwks(&world.running).await);
         assert_eq!((&header["alg"], &header["kid"]), (&Value::from(name), &published["keys"][0]["kid"]));
         assert_eq!(published["keys"][0].get("d"), None, "no private part");
         let now = world.now().timestamp();
@@ -74,10 +76,11 @@ async fn tokens_say_what_the_contract_says_and_verify_with_the_published_keys() 
 async fn rotating_logs_nobody_out() {
     let world = World::start().await;
     let alice = world.register("alice").await;
-    let old = kids(&world).await;
+    let old = kids(&world.running).await;
     let new = rotate(&world).await;
     // Published at once, in use a moment later, when every service has it.
-    eventually("the new key", Duration::from_secs(5), async || (kids(&world).await.len() == 2).then_some(())).await;
+    eventually("the new key", Duration::from_secs(5), async || (kids(&world.running).await.len() == 2).then_some(()))
+        .await;
     let before = world.nobody().refresh_token(refresh(&alice.tokens.refresh_token)).await.expect("refreshed");
     assert_eq!(part(&before.into_inner().tokens.expect("tokens").access_token, 0)["kid"], old[0].as_str());
     world.hands.advance(admin::PUBLISHED_AHEAD);
@@ -87,10 +90,10 @@ async fn rotating_logs_nobody_out() {
 
     // The old key goes when the last token signed with it has expired.
     world.hands.advance(Duration::from_secs(900));
-    assert_eq!(kids(&world).await.len(), 2);
+    assert_eq!(kids(&world.running).await.len(), 2);
     world.hands.advance(Duration::from_secs(61));
     eventually("the old key to go", Duration::from_secs(5), async || {
-        (kids(&world).await == [new.clone()]).then_some(())
+        (kids(&world.running).await == [new.clone()]).then_some(())
     })
     .await;
     let tokens = world.nobody().login(crate::world::credentials("alice", crate::world::PASSWORD)).await;
@@ -104,16 +107,16 @@ async fn rotating_with_another_master_key_is_refused() {
     let mut conn = world.database.connect().await;
     let error = admin::rotate_keys(&mut conn, &other, Algorithm::EdDSA, world.now()).await.unwrap_err();
     assert!(error.to_string().contains("master_key"), "{error}");
-    assert_eq!(kids(&world).await.len(), 1);
+    assert_eq!(kids(&world.running).await.len(), 1);
 }
 
 #[tokio::test]
 async fn replicas_share_one_key_and_a_restart_keeps_it() {
     let mut world = World::start().await;
-    let before = kids(&world).await;
+    let before = kids(&world.running).await;
     let _replica = world.replica().await;
     world.restart().await;
-    assert_eq!(kids(&world).await, before);
+    assert_eq!(kids(&world.running).await, before);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use protos::events::v1::{KeysRotated, SessionRevoked, UserDeleted, UserRegistere
 use testkit::{EventLog, eventually};
 use tonic::Code;
 
+use crate::keys::kids;
 use crate::world::{PASSWORD, World, master, refresh};
 
 /// A world on a bus; the event of its first signing key has been heard.
@@ -173,6 +174,19 @@ async fn another_signing_key_is_told_of() {
     let mut conn = world.database.connect().await;
     let kid = admin::rotate_keys(&mut conn, &master(), Algorithm::EdDSA, world.now()).await.unwrap();
     assert_eq!(log.next().await.decode::<KeysRotated>().unwrap(), KeysRotated { key_id: kid });
+}
+
+#[tokio::test]
+async fn another_signing_key_is_known_to_a_replica_that_never_looks() {
+    let log = EventLog::new().await;
+    let world = World::start_with(|config| config.events = log.section()).await;
+    let replica = world.replica_with(|config| config.tokens.poll_interval = Duration::from_secs(3600)).await;
+    let mut conn = world.database.connect().await;
+    let kid = admin::rotate_keys(&mut conn, &master(), Algorithm::EdDSA, world.now()).await.unwrap();
+    eventually("the bus has told of it", Duration::from_secs(60), async || {
+        kids(&replica.running).await.contains(&kid).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

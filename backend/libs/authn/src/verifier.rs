@@ -12,7 +12,7 @@ use clock::Clock;
 use ids::{SessionId, UserId};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, Validation};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{Algorithm, Caller, Claims, Denied, ROLE_SERVICE};
 
@@ -90,6 +90,7 @@ pub struct Verifier {
     meter: Meter,
     installs: watch::Sender<u64>,
     revocations: watch::Sender<u64>,
+    stale: Notify,
 }
 
 impl Verifier {
@@ -106,6 +107,7 @@ impl Verifier {
             meter: Meter::new("tokens"),
             installs: watch::Sender::new(0),
             revocations: watch::Sender::new(0),
+            stale: Notify::new(),
         }
     }
 
@@ -143,6 +145,16 @@ impl Verifier {
     /// Changes whenever one more session is refused: for what was let in before and goes on.
     pub fn revocations(&self) -> watch::Receiver<u64> {
         self.revocations.subscribe()
+    }
+
+    /// Says that there are other keys than those that are known. Whoever installs them looks at once instead of at its next turn.
+    pub fn expect_keys(&self) {
+        self.stale.notify_one();
+    }
+
+    /// Waits until somebody says that there are other keys: for the one who installs them. It may be dropped.
+    pub async fn keys_expected(&self) {
+        self.stale.notified().await;
     }
 
     /// Whether keys have been installed; before that no token can be checked.

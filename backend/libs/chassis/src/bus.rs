@@ -8,7 +8,7 @@ use chrono::DateTime;
 use events::{Bus, Event, Kafka, LOG_MIGRATOR, Log, LogWorker, Relay, Source, Topic, Wake};
 use ids::SessionId;
 use pg::{Pool, PoolConfig};
-use protos::events::v1::SessionRevoked;
+use protos::events::v1::{KeysRotated, SessionRevoked};
 use tokio::time::sleep;
 
 use crate::Lifecycle;
@@ -100,9 +100,13 @@ pub async fn watch_events(bus: Bus, topics: &'static [Topic], see: impl Fn(&Even
     }
 }
 
-/// Refuses the tokens of a session if that is what an event tells of: sooner than by asking the auth service again and again,
-/// which goes on and is what bounds how late it may be ([`rpc::follow_token_state`]).
-pub fn learn_revocation(verifier: &Verifier, event: &Event) {
+/// Does what an event means for tokens: those of a session that has ended are refused, and another signing key is fetched. It is
+/// sooner than by asking the auth service again and again, which goes on and is what bounds how late it may be
+/// ([`rpc::follow_token_state`]).
+pub fn learn_of_tokens(verifier: &Verifier, event: &Event) {
+    if event.is::<KeysRotated>() {
+        return verifier.expect_keys();
+    }
     let Ok(ended) = event.decode::<SessionRevoked>() else { return };
     let until = DateTime::parse_from_rfc3339(&ended.forget_after);
     match (SessionId::parse(&ended.session_id), until) {

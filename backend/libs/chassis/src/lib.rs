@@ -19,7 +19,7 @@ mod streams;
 pub mod telemetry;
 
 pub use address::PeerAddress;
-pub use bus::{learn_revocation, open_bus, relay, watch_events};
+pub use bus::{learn_of_tokens, open_bus, relay, watch_events};
 pub use guard::{Guard, GuardLayer};
 pub use health::Readiness;
 pub use lifecycle::{Lifecycle, exit_code};

@@ -18,6 +18,9 @@ use crate::{Lifecycle, Wiring};
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// How long a start waits for the database.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the auth service is asked for keys and ended sessions. A session that has ended is refused everywhere within a
+/// second: this leaves room for two failed tries.
+const TOKEN_STATE_EVERY: Duration = Duration::from_millis(300);
 
 /// Opens a service's database. Pending migrations are applied, or, without `migrate`, refused.
 ///
@@ -67,7 +70,7 @@ pub fn verifier(wiring: &Wiring, tokens: &AcceptedTokens, auth: PeerChannel, lif
     }
     let verifier = Arc::new(Verifier::new(life.clock(), tokens.issuer.as_str(), tokens.audience.as_str()));
     let fed = Arc::clone(&verifier);
-    life.spawn_droppable("token-state", async move { rpc::follow_token_state(&fed, auth).await });
+    life.spawn_droppable("token-state", async move { rpc::follow_token_state(&fed, auth, TOKEN_STATE_EVERY).await });
     verifier
 }
 

@@ -12,25 +12,26 @@ use tonic::Status;
 
 use crate::PeerChannel;
 
-/// A revoked session is refused everywhere within a second; this leaves room for two failed tries.
-const EVERY: Duration = Duration::from_millis(300);
 /// After this long without an answer a warning is logged; what is known goes on holding.
 const STALE_AFTER: Duration = Duration::from_secs(3);
 /// No access token lives longer: the auth service's configuration is bounded by this.
 const LONGEST_TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 
-/// Asks the auth service again and again, for ever.
+/// Asks the auth service again and again, `every` so often, for ever; and at once when the bus has told of another key.
 ///
 /// While it does not answer, tokens go on being checked with what is known: nobody can end a session meanwhile either.
-pub async fn follow_token_state(verifier: &Verifier, auth: PeerChannel) {
+pub async fn follow_token_state(verifier: &Verifier, auth: PeerChannel, every: Duration) {
     let mut client = AuthServiceClient::new(auth.for_upkeep());
     let mut since = None;
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = Instant::now();
     let mut warned = false;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = verifier.keys_expected() => {}
+        }
         match sync(verifier, &mut client, since.clone()).await {
             Ok(as_of) => {
                 if warned {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tonic::transport::{Channel, Endpoint};
@@ -14,7 +15,7 @@ const START: Duration = Duration::from_secs(60);
 /// A data folder that goes away with the test.
 pub struct Home {
     path: PathBuf,
-    redis: Option<String>,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a command that ended has printed.
@@ -25,14 +26,12 @@ pub struct Ended {
 
 impl Home {
     pub fn new(name: &str) -> Self {
-        Self { path: std::env::temp_dir().join(format!("nova-it-{name}-{}", std::process::id())), redis: None }
+        Self::with(name, vec![])
     }
 
-    /// The same for a Nova that uses this Redis.
-    pub fn with_redis(name: &str, url: String) -> Self {
-        let mut home = Self::new(name);
-        home.redis = Some(url);
-        home
+    /// The same with these variables for every program.
+    pub fn with(name: &str, environment: Vec<(&'static str, String)>) -> Self {
+        Self { path: std::env::temp_dir().join(format!("nova-it-{name}-{}", std::process::id())), environment }
     }
 
     pub fn path(&self) -> &Path {
@@ -48,12 +47,25 @@ impl Home {
                 command.env(format!("NOVA_{service}__LISTEN__{kind}_PORT"), "0");
             }
         }
-        match &self.redis {
-            Some(url) => command.env("REDIS_URL", url),
-            None => command.env_remove("REDIS_URL"),
-        };
-        command.env_remove("DATABASE_URL").stdin(Stdio::null()).kill_on_drop(true);
+        for usual in ["DATABASE_URL", "REDIS_URL", "KAFKA_BROKERS"] {
+            command.env_remove(usual);
+        }
         command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Where one of the databases of the running PostgreSQL is.
+    pub async fn url_of(&self, database: &str) -> String {
+        let running = pgboot::Running::find(&self.path.join("postgres"), database).await.expect("it runs");
+        running.url(database)
+    }
+
+    /// A connection to one of the databases.
+    pub async fn connect(&self, database: &str) -> PgConnection {
+        PgConnection::connect(&self.url_of(database).await).await.expect("it answers")
     }
 
     /// Runs a command to its end.

@@ -9,7 +9,7 @@ use protos::messaging::v1::messaging_service_client::MessagingServiceClient;
 use protos::messaging::v1::{
     CreateConversationRequest, GetMessagesRequest, SendMessageRequest, SendTypingRequest, conversation,
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::AssertSqlSafe;
 use testkit::{As, Authorized, TestRedis, eventually};
 
 use crate::process::{Home, Nova};
@@ -65,14 +65,9 @@ impl Person {
     }
 }
 
-async fn connect(home: &Home, database: &str) -> PgConnection {
-    let running = pgboot::Running::find(&home.path().join("postgres"), database).await.expect("it runs");
-    PgConnection::connect(&running.url(database)).await.expect("it answers")
-}
-
 /// Every row of every table of a database, as text.
 async fn dump(home: &Home, database: &str) -> String {
-    let mut db = connect(home, database).await;
+    let mut db = home.connect(database).await;
     let tables: Vec<String> = sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
         .fetch_all(&mut db)
         .await
@@ -138,7 +133,7 @@ async fn another_master_key_takes_over_while_everything_goes_on() {
 async fn nothing_secret_lies_where_it_should_not() {
     let redis = TestRedis::start().await;
     let overheard = redis.overhear().await;
-    let home = Home::with_redis("dump", redis.url());
+    let home = Home::with("dump", vec![("REDIS_URL", redis.url())]);
     let mut nova = Nova::start(&home).await;
     let alice = Person::of(&nova, register(&nova.channel(), "alice").await);
     let bob = Person::of(&nova, register(&nova.channel(), "bob").await);
@@ -190,7 +185,7 @@ async fn nothing_secret_lies_where_it_should_not() {
     })
     .await;
     let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM user_keys WHERE wrapped IS NOT NULL")
-        .fetch_one(&mut connect(&home, "nova_keys").await)
+        .fetch_one(&mut home.connect("nova_keys").await)
         .await
         .expect("a count");
     assert_eq!(keys, 1, "bob's");

@@ -147,8 +147,7 @@ impl App {
     /// Goes to where the first webhook begins. If that fails, what lies before is read too, and nothing made of it.
     async fn skip_to(&self, bus: &Bus, since: DateTime<Utc>) {
         let topics = Consumer::<Feed>::topics();
-        if let Err(error) = events::consumer::replay(&self.pg, bus, Feed::NAME, &topics, since - CLOCKS_DIFFER_BY).await
-        {
+        if let Err(error) = events::consumer::skip(&self.pg, bus, Feed::NAME, &topics, since - CLOCKS_DIFFER_BY).await {
             tracing::info!(%error, "webhooks read older events too: {error}");
         }
     }

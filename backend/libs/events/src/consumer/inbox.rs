@@ -51,18 +51,15 @@ pub(super) async fn forget_before(
     Ok(done.rows_affected())
 }
 
-/// Forgets events that were noted at `since` or later, so that they are acted on again.
-pub(super) async fn forget_since(
-    conn: &mut PgConnection,
-    consumer: &str,
-    since: DateTime<Utc>,
-) -> Result<u64, pg::Error> {
-    let done = sqlx::query("DELETE FROM inbox WHERE consumer = $1 AND received_at >= $2")
+/// Forgets events, so that they are acted on again.
+pub(super) async fn forget(conn: &mut PgConnection, consumer: &str, events: &[EventId]) -> Result<(), pg::Error> {
+    let ids: Vec<Uuid> = events.iter().map(|id| id.uuid()).collect();
+    sqlx::query("DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2)")
         .bind(consumer)
-        .bind(since)
+        .bind(ids)
         .execute(conn)
         .await?;
-    Ok(done.rows_affected())
+    Ok(())
 }
 
 /// Up to where a consumer has come in a topic of the log.

@@ -12,7 +12,7 @@ mod lane;
 #[cfg(feature = "kafka")]
 mod over_kafka;
 mod over_log;
-mod replay;
+pub(crate) mod replay;
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::{Bus, DecodeError, Event, Kind, Topic};
 
 pub use dead_letters::{DeadLetter, discard, list, request_redrive};
 pub use keeper::Redriven;
-pub use replay::{ReplayError, replay};
+pub use replay::{Place, ReplayError, ReplayFrom, places, replay, skip};
 
 /// What a service does about events.
 ///

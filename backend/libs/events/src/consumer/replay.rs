@@ -1,14 +1,44 @@
 //! Has a consumer act again on what the bus still holds.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use errors::{Class, Classify};
+use chrono::{DateTime, Utc};
+use ids::EventId;
 use pg::Pool;
 
 use super::{inbox, turn};
+use crate::log::Log;
 use crate::{Bus, Topic, locks};
 
-/// How far the clocks of two machines may be apart.
-const CLOCKS_DIFFER_BY: TimeDelta = TimeDelta::minutes(1);
+/// Ids that are read and forgotten at once.
+pub(crate) const READ_AT_ONCE: usize = 5_000;
+
+/// Where in a topic a consumer is sent back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayFrom {
+    /// The first event that was published at this time or later, in every partition.
+    Time(DateTime<Utc>),
+    /// The event with this offset in this partition; the log has the partition 0 alone.
+    Offset {
+        /// Which part of the topic.
+        partition: i32,
+        /// Its number there.
+        offset: i64,
+    },
+}
+
+/// Where a consumer is in a part of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The topic.
+    pub topic: Topic,
+    /// The part of it; the log has the partition 0 alone.
+    pub partition: i32,
+    /// The offset of the oldest event that the bus may still have.
+    pub first: i64,
+    /// The offset of the event that the consumer acts on next; none if it has never been there.
+    pub next: Option<i64>,
+    /// The offset after the newest event.
+    pub end: i64,
+}
 
 /// Why nothing, or not everything, is acted on again. It may be asked for again.
 #[derive(Debug, thiserror::Error)]
@@ -16,48 +46,177 @@ pub enum ReplayError {
     /// The consumer's database, or the log's.
     #[error(transparent)]
     Pg(#[from] pg::Error),
-    /// The brokers; or the consumer still runs somewhere, which Kafka does not allow.
+    /// The brokers do not answer, or say no.
     #[cfg(feature = "kafka")]
     #[error(transparent)]
     Kafka(#[from] crate::kafka::Error),
+    /// The bus has no such event: never had, or no more.
+    #[error("{topic} has no offset {offset} in partition {partition}: it has {first} to {last}")]
+    NoSuchOffset {
+        /// The topic.
+        topic: Topic,
+        /// The partition that was asked for.
+        partition: i32,
+        /// The offset that was asked for.
+        offset: i64,
+        /// The oldest that there is.
+        first: i64,
+        /// The newest that there is, less than `first` if there are none.
+        last: i64,
+    },
+    /// There is no such partition.
+    #[error("{topic} has no partition {partition}")]
+    NoSuchPartition {
+        /// The topic.
+        topic: Topic,
+        /// The partition that was asked for.
+        partition: i32,
+    },
 }
 
-impl Classify for ReplayError {
-    fn class(&self) -> Class {
+impl ReplayFrom {
+    /// The offset to go back to in a part that was asked for, if that is where it is told by.
+    pub(crate) fn offset_in(self, place: &Place) -> Result<Option<i64>, ReplayError> {
         match self {
-            Self::Pg(error) => error.class(),
-            #[cfg(feature = "kafka")]
-            Self::Kafka(_) => Class::unavailable(),
+            Self::Offset { partition, offset } if partition == place.partition => {
+                let &Place { topic, first, end, .. } = place;
+                if (first..end).contains(&offset) {
+                    Ok(Some(offset))
+                } else {
+                    Err(ReplayError::NoSuchOffset { topic, partition, offset, first, last: end - 1 })
+                }
+            }
+            Self::Offset { .. } | Self::Time(_) => Ok(None),
         }
     }
 }
 
-/// Sends a consumer back: it acts again on all events of these topics that were published at `since` or later, in their order.
-/// `pool` is the consumer's database. Dead letters stay where they are. Over Kafka the consumer has to be stopped everywhere.
+/// Where a consumer is in these topics. `pool` is the consumer's database.
 ///
 /// # Errors
 /// If a database or the bus fails.
+pub async fn places(pool: &Pool, bus: &Bus, consumer: &str, topics: &[Topic]) -> Result<Vec<Place>, ReplayError> {
+    let mut places = vec![];
+    for &topic in topics {
+        match bus {
+            Bus::Log(log) => {
+                let done = inbox::offset(&mut *pool.conn().await?, consumer, topic).await?;
+                let (first, end) = log.extent(topic).await?;
+                let next = (done > 0).then_some(done + 1);
+                places.push(Place { topic, partition: 0, first, next, end });
+            }
+            #[cfg(feature = "kafka")]
+            Bus::Kafka(kafka) => places.extend(kafka.places(consumer, topic).await?),
+        }
+    }
+    Ok(places)
+}
+
+/// Sends a consumer back: it acts again on all events of a topic from a place on, in their order. Never forward: who has not
+/// come as far as that goes on where it is. `pool` is the consumer's database. Dead letters stay where they are. Over Kafka the
+/// consumer has to be stopped everywhere. The answer is the number of events that are to be acted on again, or for the first time.
+///
+/// # Errors
+/// If a database or the bus fails, or there is no such place; nothing has changed then.
 pub async fn replay(
     pool: &Pool,
     bus: &Bus,
     consumer: &str,
+    topic: Topic,
+    from: ReplayFrom,
+) -> Result<u64, ReplayError> {
+    let mut tx = pool.begin().await?;
+    // Whoever acts on the topic is waited for, and waits.
+    locks::exclusive(&mut tx, turn(consumer, topic)).await?;
+    let count = match bus {
+        Bus::Log(log) => over_log(&mut tx, log, consumer, topic, from).await?,
+        #[cfg(feature = "kafka")]
+        Bus::Kafka(kafka) => over_kafka(&mut tx, kafka, consumer, topic, from).await?,
+    };
+    tx.commit().await?;
+    Ok(count)
+}
+
+async fn over_log(
+    tx: &mut pg::Tx,
+    log: &Log,
+    consumer: &str,
+    topic: Topic,
+    from: ReplayFrom,
+) -> Result<u64, ReplayError> {
+    let (first, end) = log.extent(topic).await?;
+    let place = Place { topic, partition: 0, first, next: None, end };
+    let to = match from {
+        ReplayFrom::Time(since) => log.first_since(topic, since).await?,
+        ReplayFrom::Offset { partition: 0, .. } => from.offset_in(&place)?,
+        ReplayFrom::Offset { partition, .. } => return Err(ReplayError::NoSuchPartition { topic, partition }),
+    };
+    let done = inbox::offset(tx, consumer, topic).await?;
+    let Some(to) = to else { return Ok(0) };
+    let back_to = done.min(to - 1);
+    let (mut after, mut count) = (back_to, 0);
+    loop {
+        let ids = log.ids_after(topic, after, READ_AT_ONCE).await?;
+        let Some(&(last, _)) = ids.last() else { break };
+        let ids: Vec<EventId> = ids.into_iter().map(|(_, id)| id).collect();
+        inbox::forget(tx, consumer, &ids).await?;
+        (after, count) = (last, count + ids.len() as u64);
+    }
+    inbox::set_offset(tx, consumer, topic, back_to).await?;
+    Ok(count)
+}
+
+#[cfg(feature = "kafka")]
+async fn over_kafka(
+    tx: &mut pg::Tx,
+    kafka: &crate::kafka::Kafka,
+    consumer: &str,
+    topic: Topic,
+    from: ReplayFrom,
+) -> Result<u64, ReplayError> {
+    let back = kafka.places_back(consumer, topic, from).await?;
+    let mut reader = kafka.read(topic, &back).await?;
+    let mut count = 0;
+    loop {
+        let ids = reader.next_ids().await?;
+        if ids.is_empty() {
+            break;
+        }
+        inbox::forget(tx, consumer, &ids).await?;
+        count += ids.len() as u64;
+    }
+    // Should the commit of the inbox fail after this, what comes again is passed over, and may be asked for again.
+    kafka.send_back(consumer, topic, &back).await?;
+    Ok(count)
+}
+
+/// Has a consumer pass over what was published before a time, where it has not come as far as that. Over Kafka it has to be stopped
+/// everywhere.
+///
+/// # Errors
+/// If a database or the bus fails; some of the topics may be done then.
+pub async fn skip(
+    pool: &Pool,
+    bus: &Bus,
+    consumer: &str,
     topics: &[Topic],
-    since: DateTime<Utc>,
+    until: DateTime<Utc>,
 ) -> Result<(), ReplayError> {
     for &topic in topics {
-        let mut tx = pool.begin().await?;
-        locks::exclusive(&mut tx, turn(consumer, topic)).await?;
         match bus {
             Bus::Log(log) => {
-                let before = log.before(topic, since).await?;
-                inbox::set_offset(&mut tx, consumer, topic, before).await?;
+                let mut tx = pool.begin().await?;
+                locks::exclusive(&mut tx, turn(consumer, topic)).await?;
+                // The end first: what is published between the two looks must not lie before it.
+                let (_, end) = log.extent(topic).await?;
+                let next = log.first_since(topic, until).await?.unwrap_or(end);
+                let done = inbox::offset(&mut tx, consumer, topic).await?;
+                inbox::set_offset(&mut tx, consumer, topic, done.max(next - 1)).await?;
+                tx.commit().await?;
             }
             #[cfg(feature = "kafka")]
-            Bus::Kafka(kafka) => kafka.send_back(consumer, topic, since).await?,
+            Bus::Kafka(kafka) => kafka.skip(consumer, topic, until).await?,
         }
-        // Nothing is received before it is published.
-        inbox::forget_since(&mut tx, consumer, since - CLOCKS_DIFFER_BY).await?;
-        tx.commit().await?;
     }
     Ok(())
 }

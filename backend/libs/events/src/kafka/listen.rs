@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use rdkafka::consumer::{CommitMode, Consumer, DefaultConsumerContext, StreamConsumer};
+use rdkafka::consumer::{Consumer, DefaultConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::time::sleep;
@@ -17,22 +16,22 @@ use crate::{Event, Topic};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-type Client = StreamConsumer<DefaultConsumerContext>;
+pub(super) type Client = StreamConsumer<DefaultConsumerContext>;
 
 /// A client that is closed, which takes a while, where nobody waits for it.
-struct Closing(Option<Arc<Client>>);
+pub(super) struct Closing(Option<Arc<Client>>);
 
 impl Closing {
-    fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self(Some(Arc::new(client)))
     }
 
-    fn client(&self) -> &Arc<Client> {
+    pub(super) fn client(&self) -> &Arc<Client> {
         self.0.as_ref().expect("the client is there until drop")
     }
 
     /// Asks something that blocks.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Client) -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<T, Error> {
@@ -71,7 +70,7 @@ impl Kafka {
         Ok(Group(Closing::new(client)))
     }
 
-    fn group(&self, group: &str) -> rdkafka::ClientConfig {
+    pub(super) fn group(&self, group: &str) -> rdkafka::ClientConfig {
         let usual = [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "1000"), ("fetch.wait.max.ms", "100")];
         let must = [
             ("group.id", group),
@@ -89,38 +88,9 @@ impl Kafka {
         self.doubt_topics();
     }
 
-    /// Sends a group without members back to a time.
-    pub(crate) async fn send_back(&self, group: &str, topic: Topic, since: DateTime<Utc>) -> Result<(), Error> {
-        self.make_topics().await?;
-        let client = Closing::new(self.group(group).create()?);
-        client
-            .ask(move |client| {
-                let mut times = TopicPartitionList::new();
-                for partition in partitions(client, topic)? {
-                    times.add_partition_offset(topic.name(), partition, Offset::Offset(since.timestamp_millis()))?;
-                }
-                let found = client.offsets_for_times(times, PATIENCE)?;
-                let mut places = TopicPartitionList::new();
-                for place in found.elements() {
-                    // Without anything that new, a partition stays where it is.
-                    if let Offset::Offset(_) = place.offset() {
-                        places.add_partition_offset(place.topic(), place.partition(), place.offset())?;
-                    }
-                }
-                if places.count() == 0 {
-                    return Ok(());
-                }
-                client.commit(&places, CommitMode::Sync)
-            })
-            .await
-    }
-
     pub(crate) async fn tap(&self, topics: &[Topic]) -> Result<KafkaTap, Error> {
         self.make_topics().await?;
-        // librdkafka wants a name, but there is no group: partitions are chosen, and nothing is committed.
-        let must = [("group.id", "nova.tap"), ("enable.auto.commit", "false"), ("auto.offset.reset", "earliest")];
-        let config = self.client(&[("fetch.wait.max.ms", "100")], &must);
-        let client = Closing::new(config.create()?);
+        let client = Closing::new(self.reader().create()?);
         let topics = topics.to_vec();
         client
             .ask(move |client| {
@@ -138,7 +108,7 @@ impl Kafka {
     }
 }
 
-fn partitions(client: &Client, topic: Topic) -> Result<Vec<i32>, KafkaError> {
+pub(super) fn partitions(client: &Client, topic: Topic) -> Result<Vec<i32>, KafkaError> {
     let metadata = client.fetch_metadata(Some(topic.name()), PATIENCE)?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic.name()) else { return Ok(vec![]) };
     match found.error() {

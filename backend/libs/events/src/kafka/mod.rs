@@ -4,6 +4,7 @@
 mod cloud_event;
 mod listen;
 mod publish;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +84,9 @@ pub enum Error {
     /// An event was not taken: the producer was given up meanwhile.
     #[error("the producer was given up before the brokers answered")]
     GivenUp,
+    /// A group is to be sent back, and has members.
+    #[error("a consumer can be sent back over Kafka only while it runs nowhere")]
+    InUse,
     /// A helper's task is gone: the runtime is shutting down.
     #[error("the runtime is shutting down")]
     Stopping,

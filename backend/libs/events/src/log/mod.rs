@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clock::Clock;
+use ids::EventId;
 use pg::Pool;
 use sqlx::migrate::Migrator;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::row::{Columns, Row};
 use crate::{Event, Topic, locks};
@@ -124,10 +126,8 @@ impl Log {
         Ok(end.unwrap_or(0))
     }
 
-    /// The position before the first event that was published at `since` or later.
-    pub(crate) async fn before(&self, topic: Topic, since: DateTime<Utc>) -> Result<i64, pg::Error> {
-        // The end first: what is published between the two looks must not lie before it.
-        let end = self.end(topic).await?;
+    /// The position of the first event that was published at `since` or later.
+    pub(crate) async fn first_since(&self, topic: Topic, since: DateTime<Utc>) -> Result<Option<i64>, pg::Error> {
         let mut conn = self.0.pool.conn().await?;
         let first: Option<i64> =
             sqlx::query_scalar("SELECT min(position) FROM events WHERE topic = $1 AND published_at >= $2")
@@ -135,7 +135,38 @@ impl Log {
                 .bind(since)
                 .fetch_one(&mut *conn)
                 .await?;
-        Ok(first.map_or(end, |first| first - 1))
+        Ok(first)
+    }
+
+    /// Where a topic begins and ends: the first position that has not been dropped, and the one after the newest event's.
+    pub(crate) async fn extent(&self, topic: Topic) -> Result<(i64, i64), pg::Error> {
+        let mut conn = self.0.pool.conn().await?;
+        let (expired, newest): (i64, Option<i64>) = sqlx::query_as(
+            "SELECT expired_position, (SELECT max(position) FROM events WHERE topic = $1) FROM topics WHERE name = $1",
+        )
+        .bind(topic.name())
+        .fetch_one(&mut *conn)
+        .await?;
+        Ok((expired + 1, newest.unwrap_or(expired) + 1))
+    }
+
+    /// The positions and ids of events after a position, in order.
+    pub(crate) async fn ids_after(
+        &self,
+        topic: Topic,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, EventId)>, pg::Error> {
+        let mut conn = self.0.pool.conn().await?;
+        let rows: Vec<(i64, Uuid)> = sqlx::query_as(
+            "SELECT position, id FROM events WHERE topic = $1 AND position > $2 ORDER BY position LIMIT $3",
+        )
+        .bind(topic.name())
+        .bind(after)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut *conn)
+        .await?;
+        Ok(rows.into_iter().map(|(position, id)| (position, id.into())).collect())
     }
 
     /// Changes whenever there may be something new; without the worker only for what this process publishes.

@@ -6,6 +6,7 @@ mod deadlines;
 mod fake;
 mod replicas;
 mod retries;
+mod token_state;
 
 use std::time::Duration;
 
