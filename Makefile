@@ -3,7 +3,7 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check fmt clippy doc fuzz proto examples web browser typescript bench sqlx setup setup-tests \
-        test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
+        test-kafka-tls test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-32s %s\n", $$1, $$2}'
@@ -23,7 +23,10 @@ demo: setup ## Fills in people, follows and conversations, and prints their log-
 test: setup-tests ## Runs every test; needs no running server
 	cargo test --workspace
 
-check: fmt clippy test proto doc ## Everything that CI checks
+test-kafka-tls: setup-tests ## Tests Kafka over TLS, which is a feature of its own
+	cargo test --package events --features kafka-tls --test it kafka_tls
+
+check: fmt clippy test test-kafka-tls proto doc ## Everything that CI checks
 
 fmt: ## Checks the formatting
 	cargo fmt --all --check

@@ -2,7 +2,7 @@
 # Makes sure that Nova can be built and run here. Installs only what is missing, and says so.
 #
 #   scripts/setup.sh          to build and run
-#   scripts/setup.sh tests    to test as well: a Redis server and a small Kafka broker that tests start for themselves
+#   scripts/setup.sh tests    to test as well: a Redis server and a small Kafka broker that tests start for themselves, and OpenSSL
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +31,10 @@ fi
 
 if [ "${1:-}" = tests ] && ! command -v redis-server >/dev/null 2>&1; then
     install_packages redis-server || die "redis-server is missing, tests start one of their own: apt-get install redis-server, or brew install redis"
+fi
+
+if [ "${1:-}" = tests ] && ! { pkg-config --exists openssl; } 2>/dev/null; then
+    install_packages libssl-dev pkg-config || die "OpenSSL is missing, Kafka over TLS is tested with it: apt-get install libssl-dev pkg-config"
 fi
 
 # The package's own program is a Python script that starts the broker; tests want the broker itself, to kill it.

@@ -67,6 +67,13 @@ struct Inner {
     topics_are_there: AtomicBool,
 }
 
+/// Whether librdkafka takes this property only together with OpenSSL. What it says itself is that there is no such property.
+fn needs_tls(name: &str, value: &str) -> bool {
+    name.starts_with("ssl.")
+        || name == "security.protocol" && value.to_ascii_lowercase().ends_with("ssl")
+        || matches!(name, "sasl.mechanism" | "sasl.mechanisms") && value.to_ascii_uppercase().starts_with("SCRAM")
+}
+
 /// Kafka can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -84,6 +91,9 @@ pub enum Error {
     /// An event was not taken: the producer was given up meanwhile.
     #[error("the producer was given up before the brokers answered")]
     GivenUp,
+    /// TLS is asked for, and this build has none.
+    #[error("{0} needs TLS, which this build can't speak to Kafka: build it with --features kafka-tls")]
+    NoTls(String),
     /// A group is to be sent back, and has members.
     #[error("a consumer can be sent back over Kafka only while it runs nowhere")]
     InUse,
@@ -98,6 +108,11 @@ impl Kafka {
     /// # Errors
     /// If librdkafka does not accept the configuration.
     pub fn new(config: KafkaConfig) -> Result<Self, Error> {
+        if !cfg!(feature = "kafka-tls")
+            && let Some((name, _)) = config.properties.iter().find(|(name, value)| needs_tls(name, value))
+        {
+            return Err(Error::NoTls(name.clone()));
+        }
         let kafka =
             Self(Arc::new(Inner { config, producer: Mutex::new(None), topics_are_there: AtomicBool::new(false) }));
         kafka.client(&[], &[]).create_native_config()?;

@@ -69,3 +69,16 @@ async fn what_is_sent_over_one_bus_is_the_same_over_the_other() {
     assert_eq!(heard(&kafka, &events).await, events);
     assert_eq!(heard(&log, &events).await, events);
 }
+
+#[cfg(not(feature = "kafka-tls"))]
+#[test]
+fn a_build_without_tls_says_so() {
+    for (name, value) in
+        [("security.protocol", "SASL_SSL"), ("ssl.ca.location", "/ca"), ("sasl.mechanism", "SCRAM-SHA-512")]
+    {
+        let mut config = events::KafkaConfig::new("127.0.0.1:9092");
+        config.properties.insert(name.to_owned(), value.to_owned());
+        let fault = events::Kafka::new(config).err().expect("refused").to_string();
+        assert!(fault.contains(name) && fault.contains("kafka-tls"), "{fault}");
+    }
+}

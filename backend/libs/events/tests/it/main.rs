@@ -2,6 +2,8 @@
 
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "kafka-tls")]
+mod kafka_tls;
 mod kinds;
 mod log;
 #[cfg(feature = "kafka")]
