@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use chassis::config::{
-    Database, EVENTS_DATABASE, Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate,
+    Database, EVENTS_DATABASE, Fault, Listen, ListenTls, Log, Plaintext, Secret, ServiceConfig, Validate, address,
 };
 use pg::PoolConfig;
 use rpc::{Dial, Peer};
@@ -21,6 +21,10 @@ pub struct FrontDoor {
     pub host: std::net::IpAddr,
     /// Port; 0 takes a free one.
     pub port: u16,
+    /// Address of a port for the platform, such as `0.0.0.0:8100`: health of all services, `/livez`, `/readyz` and `/metrics`, in
+    /// plaintext and without the API. Empty: none.
+    #[serde(with = "address")]
+    pub ops: Option<SocketAddr>,
     /// Origins whose pages may call from a browser, such as `https://app.example.org`; `*` for any, none by default.
     pub cors_origins: Vec<String>,
     /// Where connections without TLS are allowed: `loopback`, or `behind-a-proxy` if a proxy or mesh does TLS before `host`.
@@ -32,7 +36,7 @@ pub struct FrontDoor {
 impl Default for FrontDoor {
     fn default() -> Self {
         let Listen { host, plaintext, tls, .. } = Listen::default();
-        Self { host, port: 8000, cors_origins: vec![], plaintext, tls }
+        Self { host, port: 8000, ops: None, cors_origins: vec![], plaintext, tls }
     }
 }
 
@@ -46,6 +50,7 @@ impl FrontDoor {
     pub fn listen(&self, service: &Listen) -> Listen {
         Listen {
             host: self.host,
+            ops: self.ops,
             cors_origins: self.cors_origins.clone(),
             plaintext: self.plaintext,
             tls: self.tls.clone(),

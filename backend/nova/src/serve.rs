@@ -54,6 +54,10 @@ pub struct Nova {
 pub async fn start(mut config: Config, life: &Lifecycle) -> anyhow::Result<Nova> {
     let door = bind(config.front_door.address(), "NOVA_FRONT_DOOR__PORT").await?;
     let listen = config.front_door.listen(config.auth.listen());
+    let ops = match listen.ops {
+        Some(address) => Some(bind(address, "NOVA_FRONT_DOOR__OPS").await?),
+        None => None,
+    };
     let scheme = config.front_door.scheme();
 
     // In one process the services find each other by the front door's inner side, whatever their own ports are: no address,
@@ -82,7 +86,7 @@ pub async fn start(mut config: Config, life: &Lifecycle) -> anyhow::Result<Nova>
     let user = user_service::start(config.user, life.clone(), wiring.clone()).await?;
     let messaging = messaging_service::start_with(config.messaging, life.clone(), wiring, contacts).await?;
     let services = [auth, user, messaging];
-    let front_door = chassis::front_door(door, inside, &services.each_ref(), front_door::routes(), &listen, life)?;
+    let front_door = chassis::front_door(door, inside, &services.each_ref(), front_door::routes(), ops, &listen, life)?;
     for service in &services {
         service.readiness.ready().await;
     }

@@ -59,7 +59,7 @@ pub struct Service {
     /// Resolves when everything that is needed has answered once.
     pub ready_after: BoxFuture<'static, ()>,
     /// Writes gauges just before metrics are read.
-    pub record_metrics: Arc<dyn Fn() + Send + Sync>,
+    pub record_metrics: Record,
 }
 
 /// A service that listens.
@@ -70,6 +70,8 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// Where HTTP is served.
     pub http: SocketAddr,
+    /// Where the platform's port is, if there is one.
+    pub ops: Option<SocketAddr>,
     /// The guarded gRPC and gRPC-Web routes, for a front door that serves several services on one port.
     pub routes: Router,
     /// The HTTP routes that are this service's own, REST among them.
@@ -78,7 +80,12 @@ pub struct Running {
     pub described: rest::Described,
     /// Whether it can answer.
     pub readiness: Readiness,
+    /// Writes gauges just before metrics are read.
+    record: Record,
 }
+
+/// See [`Service::record_metrics`].
+type Record = Arc<dyn Fn() + Send + Sync>;
 
 impl Service {
     /// Listens on both ports and reports SERVING as soon as everything that is needed has answered.
@@ -92,6 +99,10 @@ impl Service {
         let tls = certificates(listen, life)?;
         let grpc_port = port("grpc", bind(listen.grpc(), &key("GRPC_PORT")).await?, tls.clone());
         let http_port = port("http", bind(listen.http(), &key("HTTP_PORT")).await?, tls);
+        let ops_port = match listen.ops {
+            Some(address) => Some(port("ops", bind(address, &key("OPS")).await?, None)),
+            None => None,
+        };
 
         let verifier = Arc::clone(&self.verifier);
         let limiter = Arc::clone(&self.limiter);
@@ -103,14 +114,24 @@ impl Service {
         let described = described(self.grpc_name, self.access);
 
         let (verifier, limiter, record_metrics) = (self.verifier, self.limiter, self.record_metrics);
-        let http = probes(vec![(self.name, readiness.clone())])
-            .merge(metrics(move || {
-                verifier.record_metrics();
-                limiter.record_metrics();
-                record_metrics();
-            }))
-            .merge(rest::docs(std::slice::from_ref(&described))?)
-            .merge(http_routes.clone());
+        let record: Record = Arc::new(move || {
+            verifier.record_metrics();
+            limiter.record_metrics();
+            record_metrics();
+        });
+        let probes = probes(vec![(self.name, readiness.clone())]);
+        let ops = match ops_port {
+            Some(port) => {
+                let routes = for_the_platform(health.clone(), probes.clone(), vec![Arc::clone(&record)], listen)?;
+                let address = listener::serve(port, routes, listen, life)?;
+                tracing::info!(service = self.name, "the platform's port is {address}");
+                Some(address)
+            }
+            None => None,
+        };
+        let metrics = if ops.is_some() { Router::new() } else { metrics(vec![Arc::clone(&record)]) };
+        let http =
+            probes.merge(metrics).merge(rest::docs(std::slice::from_ref(&described))?).merge(http_routes.clone());
         let grpc = routes.clone().merge(shared(health)?);
         let http = on_one_port(grpc.clone(), http, listen)?;
         let grpc = on_one_port(grpc, Router::new(), listen)?;
@@ -120,12 +141,12 @@ impl Service {
 
         watch_readiness(self.name, readiness.clone(), self.ready_after, life);
         life.spawn_droppable("metrics upkeep", telemetry::upkeep());
-        Ok(Running { name: self.name, grpc, http, routes, http_routes, described, readiness })
+        Ok(Running { name: self.name, grpc, http, routes, http_routes, described, readiness, ops, record })
     }
 }
 
 /// Serves several services on one port: REST, gRPC, gRPC-Web, their other HTTP routes, health, reflection, and whatever else
-/// the process shows. The services themselves come in by `doorway`.
+/// the process shows. The services themselves come in by `doorway`; the platform has a port of its own with `ops`.
 ///
 /// # Errors
 /// If the reflection service can't be made, or a file of TLS can't be used.
@@ -134,6 +155,7 @@ pub fn front_door(
     doorway: mpsc::Receiver<DuplexStream>,
     services: &[&Running],
     extra: Router,
+    ops: Option<TcpListener>,
     listen: &Listen,
     life: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
@@ -141,8 +163,16 @@ pub fn front_door(
     let health = health::combined(parts, life);
     let parts = services.iter().map(|service| (service.name, service.readiness.clone())).collect();
     let described: Vec<_> = services.iter().map(|service| service.described.clone()).collect();
+    let probes = probes(parts);
+    if let Some(listener) = ops {
+        let port = Port { name: "front-door-ops".to_owned(), listener, tls: None, doorway: None };
+        let records = services.iter().map(|service| Arc::clone(&service.record)).collect();
+        let routes = for_the_platform(health.clone(), probes.clone(), records, listen)?;
+        let address = listener::serve(port, routes, listen, life)?;
+        tracing::info!("the platform's port is {address}");
+    }
     let mut grpc = shared(health)?;
-    let mut http = probes(parts).merge(rest::docs(&described)?).merge(extra);
+    let mut http = probes.merge(rest::docs(&described)?).merge(extra);
     for service in services {
         grpc = grpc.merge(service.routes.clone());
         http = http.merge(service.http_routes.clone());
@@ -214,10 +244,21 @@ fn probes(parts: Vec<(&'static str, Readiness)>) -> Router {
     Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
 }
 
-/// `/metrics`, for a service's own HTTP port only: they are no business of who comes through the front door.
-fn metrics(record: impl Fn() + Clone + Send + Sync + 'static) -> Router {
+/// What a port for the platform serves: health, `/livez`, `/readyz` and `/metrics`.
+fn for_the_platform(
+    health: HealthServer<impl Health>,
+    probes: Router,
+    records: Vec<Record>,
+    listen: &Listen,
+) -> anyhow::Result<Router> {
+    on_one_port(Routes::new(health).into_axum_router(), probes.merge(metrics(records)), listen)
+}
+
+/// `/metrics`, for a port of the platform or a service's own HTTP port only: they are no business of who comes through the front
+/// door.
+fn metrics(records: Vec<Record>) -> Router {
     let render = move || async move {
-        record();
+        records.iter().for_each(|record| record());
         telemetry::metrics().render()
     };
     Router::new().route("/metrics", get(render))

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use chassis::config::{Fault, Faults, Log, Secret, SecretName, Secrets, ServiceConfig, Source, Validate};
+use chassis::config::{
+    Fault, Faults, Log, PLACEHOLDER, Secret, SecretName, Secrets, ServiceConfig, Source, Validate, unfilled_problem,
+};
 use chassis::telemetry;
 use clap::Args;
 use sealing::MasterKey;
@@ -63,6 +65,9 @@ impl Settings {
         let server = variable("DATABASE_URL").map(Secret::from);
         if server.as_ref().is_some_and(|url| url.expose().parse::<PgConnectOptions>().is_err()) {
             faults.push(Fault::new("DATABASE_URL", "must be postgres://user:password@host:port/database"));
+        }
+        if server.as_ref().is_some_and(|url| url.expose().contains(PLACEHOLDER)) {
+            faults.push(Fault::new("DATABASE_URL", unfilled_problem()));
         }
         let data = DataFolder::at(options.data_dir.as_deref())?;
         Ok(Self { log, data, server, source, purpose, exposed: false, faults })

@@ -17,7 +17,10 @@ use protos::user::v1::GetUserProfileRequest;
 use protos::user::v1::user_service_client::UserServiceClient;
 use testkit::{As, eventually};
 use tonic::Code;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -106,6 +109,26 @@ async fn the_demo_may_be_run_twice_and_beside_a_running_nova() {
     assert_eq!(nova.terminate().await, Some(0));
 }
 
+/// What a pod of one process is asked by its platform while its API is reached from within the pod alone.
+#[tokio::test]
+async fn the_platform_has_a_port_of_its_own() {
+    let home = Home::new("ops");
+    let mut nova = Nova::start_asked(&home, &[("NOVA_FRONT_DOOR__OPS", "127.0.0.1:0")]).await;
+    let log = nova.log();
+    let line = log.lines().find(|line| line.contains("the platform's port is ")).expect("the log names it");
+    let (_, rest) = line.split_once("the platform's port is ").expect("as found");
+    let address = rest.trim_end_matches(|c: char| !c.is_ascii_digit()).split('"').next().expect("an address");
+    let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
+    for service in ["", "nova.auth.v1.AuthService", "nova.user.v1.UserService", "nova.messaging.v1.MessagingService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = HealthClient::new(channel.clone()).check(request).await.expect("an answer").into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let refused = log_in(&channel, "root").await.expect_err("the API is not here");
+    assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
+    assert_eq!(nova.terminate().await, Some(0));
+}
+
 #[tokio::test]
 async fn administration_works_beside_a_running_nova() {
     let home = Home::new("admin");
@@ -138,10 +161,12 @@ async fn what_stops_a_start_is_told_in_a_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
     type Fault<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let faults: [Fault; 7] = [
+    let faults: [Fault; 9] = [
         (&[("NOVA_FRONT_DOOR__PORT", &port)], &["is in use", "NOVA_FRONT_DOOR__PORT"]),
         (&[("NOVA_USER__LISTEN__GRPC_PORT", &port)], &["is in use", "NOVA_USER__LISTEN__GRPC_PORT"]),
         (&[("NOVA_AUTH__MASTER_KEY", "c2hvcnQ=")], &["auth.master_key", "32 bytes in base64"]),
+        (&[("NOVA_USER__PEERS__CLIENT_SECRET", "REPLACE_ME")], &["user.peers.client_secret", "still a placeholder"]),
+        (&[("DATABASE_URL", "postgres://nova:REPLACE_ME@db/nova")], &["DATABASE_URL", "still a placeholder"]),
         (
             &[("NOVA_AUTH__LISTEN__HOST", "0.0.0.0")],
             &[

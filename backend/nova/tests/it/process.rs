@@ -95,12 +95,22 @@ impl Nova {
         Self::start_with(home, &[]).await
     }
 
+    /// The same with more in its environment.
+    pub async fn start_asked(home: &Home, environment: &[(&str, &str)]) -> Self {
+        let mut command = home.command(&["serve"]);
+        Self::spawn(home, command.envs(environment.iter().copied())).await
+    }
+
     /// The same with more arguments.
     pub async fn start_with(home: &Home, more: &[&str]) -> Self {
+        let mut command = home.command(&[&["serve"], more].concat());
+        Self::spawn(home, &mut command).await
+    }
+
+    async fn spawn(home: &Home, command: &mut Command) -> Self {
         std::fs::create_dir_all(home.path()).expect("the folder can be made");
         let log = home.path().join("test.log");
         let stderr = std::fs::File::create(&log).expect("the log can be written");
-        let mut command = home.command(&[&["serve"], more].concat());
         let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program runs");
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let port = tokio::time::timeout(START, async {

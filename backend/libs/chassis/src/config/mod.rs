@@ -21,5 +21,5 @@ pub use proxy_header::ProxyHeader;
 pub use redis::Redis;
 pub use secrets::{SecretName, Secrets, ServiceConfig};
 pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging};
-pub use source::{Fault, Faults, Source, Validate};
-pub use values::{Secret, duration};
+pub use source::{Fault, Faults, PLACEHOLDER, Source, Validate, unfilled_problem};
+pub use values::{Secret, address, duration};

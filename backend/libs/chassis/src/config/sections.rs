@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, ListenTls, Plaintext, ProxyHeader, Secret, Validate, duration};
+use super::{Fault, ListenTls, Plaintext, ProxyHeader, Secret, Validate, address, duration};
 use crate::address::Proxies;
 
 /// `[<service>.listen]`: where a service listens.
@@ -18,6 +18,11 @@ pub struct Listen {
     pub http_port: u16,
     /// Port of gRPC and gRPC-Web alone; 0 takes a free one.
     pub grpc_port: u16,
+    /// Address of a third port for the platform that the service runs on, such as `0.0.0.0:8180`: `grpc.health.v1`, `/livez`,
+    /// `/readyz` and `/metrics`, always in plaintext, since Kubernetes' gRPC probes know no TLS, and without the API. Empty: there
+    /// is none, and the HTTP port has `/metrics`.
+    #[serde(with = "address")]
+    pub ops: Option<SocketAddr>,
     /// Where connections without TLS are allowed: `loopback`, or `behind-a-proxy` if a proxy or mesh does TLS before `host`.
     pub plaintext: Plaintext,
     /// Connections open at once on each port; more are closed at once.
@@ -81,6 +86,7 @@ impl Default for Listen {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             http_port: 0,
             grpc_port: 0,
+            ops: None,
             plaintext: Plaintext::Loopback,
             max_connections: 20_000,
             max_connection_age: Duration::from_secs(10 * 60),
@@ -108,6 +114,12 @@ impl Validate for Listen {
             }
         };
         rule(self.http_port == 0 || self.http_port != self.grpc_port, "grpc_port", "must differ from http_port");
+        let ops = self.ops.map_or(0, |address| address.port());
+        rule(
+            ops == 0 || (ops != self.http_port && ops != self.grpc_port),
+            "ops",
+            "must be another port than http_port and grpc_port",
+        );
         rule(self.max_connections > 0, "max_connections", "must be at least 1");
         rule(
             self.max_connection_age.is_zero() || self.max_connection_age >= Duration::from_millis(100),

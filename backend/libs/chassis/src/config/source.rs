@@ -1,5 +1,6 @@
 //! Where configuration comes from, and how it is read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,10 @@ use toml::{Table, Value};
 const PREFIX: &str = "NOVA_";
 /// Variables of that prefix that are no configuration keys.
 const NOT_KEYS: [&str; 3] = ["NOVA_CONFIG", "NOVA_DATA_DIR", "NOVA_PG_BINDIR"];
+
+/// Stands in files that are made to be filled in, such as the manifests of Kubernetes, where a value of one's own belongs. Whatever
+/// still holds it is refused: a secret that everybody can read in the repository is none.
+pub const PLACEHOLDER: &str = "REPLACE_ME";
 
 /// One thing that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,12 +158,16 @@ impl Source {
         let mut texts: Vec<&[String]> =
             self.from_environment.iter().filter(|p| p[0] == section).map(|p| &p[1..]).collect();
         let found = faults.len();
+        let unfilled = placeholders(&value, section);
         loop {
             let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
                 Ok(typed) => {
                     if faults.len() == found {
                         typed.validate(section, faults);
                     }
+                    // What else is wrong with a placeholder need not be told.
+                    faults.retain(|fault| !unfilled.contains(fault.key.as_str()));
+                    faults.extend(unfilled.into_iter().map(|key| Fault::new(key, unfilled_problem())));
                     return typed;
                 }
                 Err(error) => error,
@@ -183,6 +192,23 @@ impl Source {
                 return T::default();
             }
         }
+    }
+}
+
+/// What is wrong with a key that holds a [`PLACEHOLDER`].
+pub fn unfilled_problem() -> String {
+    format!("is still a placeholder ({PLACEHOLDER}): put a value of your own into its place")
+}
+
+/// The keys below `path` whose text holds a placeholder.
+fn placeholders(value: &Value, path: &str) -> BTreeSet<String> {
+    match value {
+        Value::String(text) if text.contains(PLACEHOLDER) => BTreeSet::from([path.to_owned()]),
+        Value::Table(table) => {
+            table.iter().flat_map(|(key, value)| placeholders(value, &format!("{path}.{key}"))).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(|value| placeholders(value, path)).collect(),
+        _ => BTreeSet::new(),
     }
 }
 
@@ -269,6 +295,23 @@ mod tests {
     fn a_text_that_looks_like_a_number_stays_a_text() {
         let (part, faults) = read("", &[("NOVA_PART__PASSWORD", "12345")]);
         assert_eq!((part.password.expose(), faults.len()), ("12345", 0));
+    }
+
+    #[test]
+    fn placeholders_are_refused_wherever_they_are() {
+        let told = |toml: &str, environment: &[(&str, &str)]| read(toml, environment).1;
+        assert_eq!(told("", &[("NOVA_PART__PASSWORD", "REPLACE_ME")]), ["part.password"]);
+        assert_eq!(told("[part]\npassword = 'db://me:REPLACE_ME@host'", &[]), ["part.password"]);
+        assert_eq!(told("[part]\nsize = 0\npassword = 'REPLACE_ME: 32 bytes'", &[]), ["part.size", "part.password"]);
+        assert_eq!(told("", &[("NOVA_PART__PASSWORD", "replace me")]), [""; 0]);
+        let environment = [("NOVA_PART__PASSWORD".to_owned(), "REPLACE_ME".to_owned())];
+        let mut faults = vec![];
+        Source::from_parts("", "", environment).expect("valid").section::<Part>("part", &mut faults);
+        let told = Faults(faults).to_string();
+        assert!(
+            told.contains("part.password: is still a placeholder") && told.contains("NOVA_PART__PASSWORD"),
+            "{told}"
+        );
     }
 
     #[test]

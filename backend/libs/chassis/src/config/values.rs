@@ -78,3 +78,36 @@ pub mod duration {
         serializer.collect_str(&humantime::format_duration(*duration))
     }
 }
+
+/// Addresses with a port that may be left out: `0.0.0.0:8180`, or an empty text for none. For `#[serde(with =
+/// "chassis::config::address")]`.
+pub mod address {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "" => Ok(None),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| D::Error::custom("must be an address such as 0.0.0.0:8180, or empty")),
+        }
+    }
+
+    /// Writes an address.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(address: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str(""),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod age;
 mod connections;
 mod limits;
+mod ops;
 mod plaintext;
 mod ports;
 mod source;
