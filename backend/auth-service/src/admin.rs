@@ -13,7 +13,7 @@ use crate::config::PasswordHashing;
 use crate::model::audit::{Actor, Entry, Event, Kind, Origin};
 use crate::model::{Email, NewPassword, Role, Username};
 use crate::root::root_key;
-use crate::storage::{roles, users};
+use crate::storage::{roles, sessions, users};
 
 /// How long a new key is published before it signs: every service has it by then, so no token meets an unknown key.
 pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(5);
@@ -155,4 +155,50 @@ pub async fn rotate_keys(
     let master = root_key(conn, masters).await.map_err(audit::KeyError::from)?;
     let audit_key = audit::open_key(conn, &master, now).await?;
     Ok(keyring::rotate(conn, (&master, &audit_key), algorithm, now, now + PUBLISHED_AHEAD).await?)
+}
+
+/// After a restore: deletes those of these people whose accounts live again because the backup is older than their deletion, and
+/// tells how many. The services that start next end their profiles and memberships, as after any deletion.
+///
+/// # Errors
+/// If the master key is not the database's, or the database fails.
+pub async fn delete_again(
+    conn: &mut PgConnection,
+    masters: &MasterKeys,
+    people: &[UserId],
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    let master = root_key(conn, masters).await.map_err(audit::KeyError::from)?;
+    let audit_key = audit::open_key(conn, &master, now).await?;
+    let mut deleted = 0;
+    for &user in people {
+        let mut tx = conn.begin().await?;
+        if users::lock_for_change(&mut tx, user).await?.is_none() {
+            continue;
+        }
+        users::delete_user(&mut tx, user, now, now).await?;
+        let ended = sessions::revoke_sessions(&mut tx, user, None, now).await?;
+        events::outbox::append(&mut tx, &[outbox::deleted(user, now)]).await?;
+        let event = Event::new(Kind::AccountDeletion, Actor::Operator).on(user).with("sessions_ended", ended.len());
+        audit::append(&mut tx, &audit_key, &[Entry::new(event, &Origin::default(), now)]).await?;
+        tx.commit().await?;
+        deleted += 1;
+    }
+    Ok(deleted)
+}
+
+/// After a restore: ends every session, since those that were ended after the backup live again, and voids every token that was
+/// mailed. Returns how many sessions there were. Services ask for ended sessions, so no event tells of each.
+///
+/// # Errors
+/// As [`delete_again`].
+pub async fn end_all_sessions(conn: &mut PgConnection, masters: &MasterKeys, now: DateTime<Utc>) -> Result<u64, Error> {
+    let master = root_key(conn, masters).await.map_err(audit::KeyError::from)?;
+    let audit_key = audit::open_key(conn, &master, now).await?;
+    let mut tx = conn.begin().await?;
+    let ended = sessions::revoke_all(&mut tx, now).await?;
+    let event = Event::new(Kind::AllSessionsRevocation, Actor::Operator).with("sessions_ended", ended);
+    audit::append(&mut tx, &audit_key, &[Entry::new(event, &Origin::default(), now)]).await?;
+    tx.commit().await?;
+    Ok(ended)
 }

@@ -2,10 +2,28 @@
 
 use std::fmt;
 
-use ids::ConversationId;
+use ids::{ConversationId, UserId};
 use pg::Pool;
+use sealing::RootKey;
+use sqlx::PgConnection;
 
+use crate::app::vault;
 use crate::storage::reconcile::{self, Wrong};
+use crate::storage::{events, user_keys};
+
+/// What [`check_keys`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// People who have a key.
+    pub people: u64,
+    /// Those of them whose key the root key of the messages does not open.
+    pub foreign: u64,
+    /// Authors of sealed messages who have no key and never had one destroyed: nobody can read what they wrote.
+    pub missing: u64,
+}
+
+/// Keys that are looked at in one go.
+const KEYS_AT_ONCE: i64 = 1000;
 
 /// Conversations that are compared in one statement.
 const AT_ONCE: i64 = 100;
@@ -81,4 +99,46 @@ async fn repair_one(pool: &Pool, id: ConversationId) -> Result<Wrong, pg::Error>
     reconcile::repair(&mut tx, id).await?;
     tx.commit().await?;
     Ok(*wrong)
+}
+
+/// To be called once the database was restored, before any service starts on it: cursors of before have expired, positions go on
+/// after all that there are, and events to come have ids of their own.
+///
+/// # Errors
+/// If the database fails.
+pub async fn begin_another_log(conn: &mut PgConnection) -> Result<(), pg::Error> {
+    events::begin_another_log(conn).await
+}
+
+/// Holds people's keys against what is sealed with them: `messages` and `keys` are the two databases, `root` is the messages'.
+///
+/// # Errors
+/// If a database fails.
+pub async fn check_keys(messages: &Pool, keys: &Pool, root: &RootKey) -> Result<Keys, pg::Error> {
+    let mut found = Keys::default();
+    let (mut messages, mut keys) = (messages.conn().await?, keys.conn().await?);
+    let mut after = None;
+    loop {
+        let some = user_keys::page(&mut keys, after, KEYS_AT_ONCE).await?;
+        let Some((last, _)) = some.last() else { break };
+        after = Some(*last);
+        for (user, key) in &some {
+            if let user_keys::UserKey::Wrapped(wrapped) = key {
+                found.people += 1;
+                found.foreign += u64::from(!vault::opens(root, *user, wrapped));
+            }
+        }
+    }
+    for authors in user_keys::authors(&mut messages).await?.chunks(KEYS_AT_ONCE as usize) {
+        found.missing += (authors.len() - user_keys::find(&mut keys, authors).await?.len()) as u64;
+    }
+    Ok(found)
+}
+
+/// People whose keys have been destroyed, after `after`, at most `limit`: whoever has deleted their account.
+///
+/// # Errors
+/// If the database fails.
+pub async fn forgotten(keys: &mut PgConnection, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, pg::Error> {
+    user_keys::destroyed(keys, after, limit).await
 }

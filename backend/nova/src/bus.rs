@@ -102,9 +102,14 @@ const CONSUMERS: [Known; 3] = [
     },
 ];
 
+/// The names of all consumers.
+pub fn consumer_names() -> impl Iterator<Item = &'static str> {
+    CONSUMERS.iter().map(|known| known.name)
+}
+
 impl Known {
     fn named(name: &str) -> anyhow::Result<&'static Self> {
-        let names: Vec<&str> = CONSUMERS.iter().map(|known| known.name).collect();
+        let names: Vec<&str> = consumer_names().collect();
         let found = CONSUMERS.iter().find(|known| known.name == name);
         found.with_context(|| format!("there is no consumer {name}; there are {}", names.join(", ")))
     }

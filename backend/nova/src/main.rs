@@ -1,6 +1,7 @@
 //! `nova`: every service in one process, and the tools to run it.
 
 mod admin;
+mod backup;
 mod bus;
 mod config;
 mod demo;
@@ -8,6 +9,7 @@ mod dev_certs;
 mod doctor;
 mod front_door;
 mod master_key;
+mod restore;
 mod serve;
 
 use std::process::ExitCode;
@@ -47,6 +49,10 @@ enum Command {
     DevCerts(dev_certs::DevCerts),
     /// Applies pending migrations of all services and ends.
     Migrate,
+    /// Writes all databases as they are at one moment into a folder, while everything goes on.
+    Backup(backup::Backup),
+    /// Puts a backup back, here or elsewhere. No nova and no service may run meanwhile.
+    Restore(restore::Restore),
     /// Changes what has no API, directly in the databases.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -84,7 +90,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let purpose = match command {
-        Command::CheckConfig | Command::Config(_) => Use::Look,
+        // A master key that is missing must be put back, not made anew.
+        Command::CheckConfig | Command::Config(_) | Command::Restore(_) => Use::Look,
         _ => Use::Work,
     };
     let config = Config::load(&cli.options, purpose)?;
@@ -92,6 +99,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { no_migrate } => serve::run(config, no_migrate).await?,
         Command::Demo => demo::run(config).await?,
         Command::Migrate => admin::migrate(config).await?,
+        Command::Backup(wanted) => backup::run(config, wanted).await?,
+        Command::Restore(wanted) => restore::run(config, wanted).await?,
         Command::Admin(command) => admin::run(config, command).await?,
         Command::CheckConfig => println!("the configuration is usable"),
         Command::Config(ConfigCommand::Print) => print!("{}", config.print()?),

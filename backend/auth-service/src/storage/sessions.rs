@@ -145,6 +145,15 @@ pub async fn revoke_sessions(
     Ok(ids.into_iter().map(SessionId::from).collect())
 }
 
+/// Ends everybody's sessions and voids the tokens that were mailed; tells how many sessions were alive.
+pub async fn revoke_all(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<u64, pg::Error> {
+    let done = sqlx::query!("UPDATE sessions SET revoked_at = $1 WHERE revoked_at IS NULL AND expires_at > $1", now)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!("DELETE FROM one_time_tokens").execute(conn).await?;
+    Ok(done.rows_affected())
+}
+
 /// A session whose tokens are to be refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Revoked {

@@ -116,10 +116,21 @@ impl Event {
     /// The id of the `number`-th event of an aggregate, for a source that makes events of a log of its own: the same row gives
     /// the same id each time that it is read (a UUIDv8 of SHA-256).
     pub fn derived_id(topic: Topic, aggregate: Uuid, number: i64) -> EventId {
+        Self::id_of(topic, aggregate, number, &[])
+    }
+
+    /// The same for a log that gives numbers a second time, after it was restored: `log` tells the second event of a number from
+    /// the first, which others may remember.
+    pub fn derived_id_in(log: i32, topic: Topic, aggregate: Uuid, number: i64) -> EventId {
+        Self::id_of(topic, aggregate, number, &log.to_be_bytes())
+    }
+
+    fn id_of(topic: Topic, aggregate: Uuid, number: i64, log: &[u8]) -> EventId {
         let mut hash = Context::new(&SHA256);
         hash.update(topic.name().as_bytes());
         hash.update(aggregate.as_bytes());
         hash.update(&number.to_be_bytes());
+        hash.update(log);
         let digest = hash.finish();
         let bytes = digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
         Builder::from_custom_bytes(*bytes).into_uuid().into()
@@ -161,7 +172,8 @@ mod tests {
         let one = id(Topic::Messaging, 1, 1);
         assert_eq!(one, id(Topic::Messaging, 1, 1));
         assert_eq!(one.uuid().get_version_num(), 8);
-        for other in [id(Topic::User, 1, 1), id(Topic::Messaging, 2, 1), id(Topic::Messaging, 1, 2)] {
+        let elsewhere = Event::derived_id_in(7, Topic::Messaging, Uuid::from_u128(1), 1);
+        for other in [id(Topic::User, 1, 1), id(Topic::Messaging, 2, 1), id(Topic::Messaging, 1, 2), elsewhere] {
             assert_ne!(one, other);
         }
     }

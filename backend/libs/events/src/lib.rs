@@ -28,6 +28,6 @@ pub use kafka::{Kafka, KafkaConfig};
 pub use kinds::KINDS;
 pub use log::{LOG_MIGRATOR, Log, LogWorker};
 pub use outbox::Outbox;
-pub use relay::{Relay, RelayError, RelayOptions, Step, Wake};
+pub use relay::{Relay, RelayError, RelayOptions, Step, Wake, hold as hold_relay};
 pub use source::{Backlog, Item, Source};
 pub use topic::Topic;

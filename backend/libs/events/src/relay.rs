@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use pg::Pool;
+use sqlx::PgConnection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -58,6 +59,19 @@ impl Wake {
     }
 }
 
+/// Takes the turn of the relay `name` for as long as the transaction lasts: meanwhile nothing of its source reaches the bus, in no
+/// process. Waits for a batch that is under way.
+///
+/// # Errors
+/// If the database fails.
+pub async fn hold(conn: &mut PgConnection, name: &str) -> Result<(), pg::Error> {
+    locks::exclusive(conn, turn(name)).await
+}
+
+fn turn(name: &str) -> i64 {
+    locks::key("relay", name)
+}
+
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -100,7 +114,7 @@ impl<S: Source> Relay<S> {
     /// A relay of the source in `pool`'s database. `name` is the same in all processes: of those, one at a time has the turn. It
     /// is the label `outbox` of the metrics.
     pub fn new(name: &'static str, pool: Pool, source: S, bus: Bus, clock: Clock) -> Self {
-        let (wake, options, turn) = (Wake::default(), RelayOptions::default(), locks::key("relay", name));
+        let (wake, options, turn) = (Wake::default(), RelayOptions::default(), turn(name));
         Self { name, pool, source, bus, clock, wake, options, turn, measured: None }
     }
 

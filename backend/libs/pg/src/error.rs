@@ -27,6 +27,9 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// A restore has begun and not ended (see [`crate::restoring`]).
+    #[error("the database is being restored, or a restore was cut off: let `nova restore` end, or run it again")]
+    BeingRestored,
     /// A row that can't be.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
@@ -109,7 +112,7 @@ impl Classify for Error {
             }
             Self::StatementTimeout => Class::timeout(),
             Self::Conflict(_) => Class::new(Kind::Conflict, common::CONFLICT),
-            Self::Constraint { .. } | Self::Corrupt(_) | Self::Statement(_) => Class::internal(),
+            Self::BeingRestored | Self::Constraint { .. } | Self::Corrupt(_) | Self::Statement(_) => Class::internal(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod migrate;
 pub mod page;
 mod pool;
 pub mod request;
+pub mod restoring;
 
 pub use error::{Corrupt, Error};
 pub use migrate::{migrate, pending};

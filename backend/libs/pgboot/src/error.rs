@@ -153,6 +153,17 @@ pub enum Error {
         /// What the server said.
         source: sqlx::Error,
     },
+    /// No programs to make or read a dump with.
+    #[error(
+        "pg_dump and pg_restore of PostgreSQL {at_least} or later are needed, found {found}: install them (Debian: \
+             apt-get install postgresql-client-{at_least}) or name their folder in NOVA_PG_BINDIR"
+    )]
+    NoTools {
+        /// The major version that is needed.
+        at_least: u32,
+        /// What there is.
+        found: String,
+    },
     /// No folder can be derived from the environment.
     #[error("none of {variables} is set; set the first of them to the folder that nova should use")]
     NoFolder {

@@ -43,7 +43,7 @@ impl fmt::Display for Version {
 
 impl Version {
     /// Reads what `postgres --version` prints: `postgres (PostgreSQL) 15.14 (Debian …)`, `… 18beta1`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let version = text.split_once("(PostgreSQL) ")?.1;
         let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
         let minor = version.split_once('.').and_then(|(_, minor)| number(minor)).unwrap_or(0);
@@ -129,12 +129,35 @@ async fn probe(bindir: &Path, user: &RunAs) -> Result<Version, String> {
     }
 }
 
+/// What a folder needs to run a server.
+const SERVER: [&str; 2] = ["initdb", "postgres"];
+
 fn has_programs(bindir: &Path) -> bool {
-    bindir.join("initdb").is_file() && bindir.join("postgres").is_file()
+    holds(bindir, &SERVER)
+}
+
+fn holds(bindir: &Path, programs: &[&str]) -> bool {
+    programs.iter().all(|program| bindir.join(program).is_file())
+}
+
+/// Folders with these programs: the one that `NOVA_PG_BINDIR` names, else those of the machine, then of Nova's cache.
+pub(crate) async fn folders_with(programs: &[&str]) -> Vec<PathBuf> {
+    match env::var_os("NOVA_PG_BINDIR").map(PathBuf::from).filter(|named| !named.as_os_str().is_empty()) {
+        Some(named) => each_once(vec![named], programs),
+        None => {
+            let (mut folders, cached) = (candidates().await, cached());
+            folders.extend(cached);
+            each_once(folders, programs)
+        }
+    }
 }
 
 /// Program folders of the machine, each once, in the order of preference for equal versions.
 async fn on_this_machine() -> Vec<PathBuf> {
+    each_once(candidates().await, &SERVER)
+}
+
+async fn candidates() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let pg_config = tokio::process::Command::new("pg_config").arg("--bindir").stderr(Stdio::null()).output();
     if let Ok(output) = pg_config.await {
@@ -148,14 +171,18 @@ async fn on_this_machine() -> Vec<PathBuf> {
         };
         found.extend(subfolders(Path::new(root), named_for_postgres).into_iter().map(|folder| folder.join(below)));
     }
-    each_once(found)
+    found
 }
 
 /// What `scripts/fetch-postgres.sh` has put into the cache: `postgresql-<version>/bin`.
 fn in_our_cache() -> Vec<PathBuf> {
+    each_once(cached(), &SERVER)
+}
+
+fn cached() -> Vec<PathBuf> {
     let Ok(cache) = folders::cache_dir() else { return Vec::new() };
     let versions = subfolders(&cache, |name| name.to_string_lossy().starts_with("postgresql-"));
-    each_once(versions.into_iter().map(|folder| folder.join("bin")).collect())
+    versions.into_iter().map(|folder| folder.join("bin")).collect()
 }
 
 fn subfolders(root: &Path, named: impl Fn(&OsString) -> bool) -> Vec<PathBuf> {
@@ -166,9 +193,9 @@ fn subfolders(root: &Path, named: impl Fn(&OsString) -> bool) -> Vec<PathBuf> {
 }
 
 /// Keeps folders that hold the programs, without those that are a link to an earlier one.
-fn each_once(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+fn each_once(folders: Vec<PathBuf>, programs: &[&str]) -> Vec<PathBuf> {
     let mut kept: Vec<PathBuf> = Vec::new();
-    for folder in folders.into_iter().filter(|folder| has_programs(folder)) {
+    for folder in folders.into_iter().filter(|folder| holds(folder, programs)) {
         let folder = folder.canonicalize().unwrap_or(folder);
         if !kept.contains(&folder) {
             kept.push(folder);

@@ -23,6 +23,7 @@ mod home;
 mod postmaster;
 mod process;
 mod running;
+mod tools;
 mod user;
 mod watchdog;
 
@@ -34,6 +35,7 @@ pub use crate::error::Error;
 pub use crate::find::Version;
 pub use crate::folders::{cache_dir, default_data_dir};
 pub use running::Running;
+pub use tools::Tools;
 
 use crate::find::Programs;
 use crate::home::Home;

@@ -66,10 +66,26 @@ impl MasterKeys {
         Ok(Zeroizing::new(key))
     }
 
+    /// The name of the key that has wrapped something, which tells nothing of the key; nothing if it is no wrapped key.
+    pub fn wrapped_by(wrapped: &[u8]) -> Option<String> {
+        parts(wrapped).map(|(id_of_key, _)| hex(id_of_key))
+    }
+
     /// Whether the current key has wrapped it.
     pub fn is_current(&self, wrapped: &[u8]) -> bool {
         parts(wrapped).is_some_and(|(id_of_key, _)| id_of_key == id(&self.current))
     }
+}
+
+impl MasterKey {
+    /// A name for the key, which tells nothing of it: the same that [`MasterKeys::wrapped_by`] gives for what it has wrapped.
+    pub fn name(&self) -> String {
+        hex(id(self))
+    }
+}
+
+fn hex(id: [u8; ID_BYTES]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names a key without telling anything of it.
@@ -96,6 +112,8 @@ mod tests {
         let (old, new) = (MasterKey::generate_base64(), MasterKey::generate_base64());
         let wrapped = keys(&old, &[]).wrap(b"root", &[7; 32]).expect("wrapped");
         assert_eq!(wrapped.len(), WRAPPED_BYTES);
+        assert_eq!(MasterKeys::wrapped_by(&wrapped), Some(MasterKey::from_base64(&old).expect("a key").name()));
+        assert_eq!(MasterKeys::wrapped_by(b"no key"), None);
         let both = keys(&new, &[&old]);
         assert_eq!(both.unwrap(b"root", &wrapped).expect("unwrapped").as_slice(), [7; 32]);
         assert!(!both.is_current(&wrapped) && keys(&old, &[]).is_current(&wrapped));

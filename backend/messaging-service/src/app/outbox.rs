@@ -41,8 +41,9 @@ impl Source for ConversationLog {
             let horizon = event_log::horizon_here(conn).await?;
             piece = event_log::read(conn, Some(after), Some(horizon), limit).await?;
         }
-        let Piece { events, .. } = piece;
-        Ok(events.into_iter().map(|logged| Item { mark: logged.at, event: event(&logged) }).collect())
+        let Piece { events, log, own_ids_after, .. } = piece;
+        let log_of = |logged: &LoggedEvent| own_ids_after.filter(|after| logged.at.order > *after).map(|_| log);
+        Ok(events.into_iter().map(|logged| Item { mark: logged.at, event: event(&logged, log_of(&logged)) }).collect())
     }
 
     async fn acknowledge(&mut self, conn: &mut PgConnection, done: &[Item<Position>]) -> Result<(), pg::Error> {
@@ -58,8 +59,9 @@ impl Source for ConversationLog {
     }
 }
 
-/// What a row of the log says to other services; nothing if it lacks what its kind needs.
-fn event(logged: &LoggedEvent) -> Option<Event> {
+/// What a row of the log says to other services; nothing if it lacks what its kind needs. `log`: what its id is made of besides
+/// its number.
+fn event(logged: &LoggedEvent, log: Option<i32>) -> Option<Event> {
     let conversation_id = logged.at.conversation.to_string();
     let event_no = logged.at.event_no;
     let actor_id = logged.actor.to_string();
@@ -67,38 +69,43 @@ fn event(logged: &LoggedEvent) -> Option<Event> {
     let event = match logged.kind {
         EventKind::MessageSent => {
             let sequence = logged.sequence?;
-            of(logged, &MessageSent { conversation_id, event_no, sender_id: actor_id, sequence })
+            of(logged, log, &MessageSent { conversation_id, event_no, sender_id: actor_id, sequence })
         }
         EventKind::MessageEdited => {
             let (sequence, version) = (logged.sequence?, logged.version?);
-            of(logged, &MessageEdited { conversation_id, event_no, actor_id, sequence, version })
+            of(logged, log, &MessageEdited { conversation_id, event_no, actor_id, sequence, version })
         }
         EventKind::MessageDeleted => {
             let (sequence, version) = (logged.sequence?, logged.version?);
-            of(logged, &MessageDeleted { conversation_id, event_no, actor_id, sequence, version })
+            of(logged, log, &MessageDeleted { conversation_id, event_no, actor_id, sequence, version })
         }
         // Whom clients are told of is one thing; services learn of every marker.
         EventKind::MessagesRead | EventKind::MessagesReadAlone => {
             let (reader_id, sequence) = (user_id()?, logged.sequence?);
-            of(logged, &MessagesRead { conversation_id, event_no, reader_id, sequence })
+            of(logged, log, &MessagesRead { conversation_id, event_no, reader_id, sequence })
         }
-        EventKind::MemberAdded => of(logged, &MemberAdded { conversation_id, event_no, actor_id, user_id: user_id()? }),
+        EventKind::MemberAdded => {
+            of(logged, log, &MemberAdded { conversation_id, event_no, actor_id, user_id: user_id()? })
+        }
         EventKind::MemberRemoved => {
-            of(logged, &MemberRemoved { conversation_id, event_no, actor_id, user_id: user_id()? })
+            of(logged, log, &MemberRemoved { conversation_id, event_no, actor_id, user_id: user_id()? })
         }
         EventKind::MemberRoleChanged => {
-            of(logged, &MemberRoleChanged { conversation_id, event_no, actor_id, user_id: user_id()? })
+            of(logged, log, &MemberRoleChanged { conversation_id, event_no, actor_id, user_id: user_id()? })
         }
-        EventKind::ConversationCreated => of(logged, &ConversationCreated { conversation_id, event_no, actor_id }),
-        EventKind::ConversationUpdated => of(logged, &ConversationUpdated { conversation_id, event_no, actor_id }),
+        EventKind::ConversationCreated => of(logged, log, &ConversationCreated { conversation_id, event_no, actor_id }),
+        EventKind::ConversationUpdated => of(logged, log, &ConversationUpdated { conversation_id, event_no, actor_id }),
     };
     Some(event)
 }
 
 /// The same row gives the same id, however often it is read.
-fn of<P: Payload>(logged: &LoggedEvent, payload: &P) -> Event {
-    let conversation = logged.at.conversation.uuid();
-    let id = Event::derived_id(Topic::Messaging, conversation, logged.at.event_no);
+fn of<P: Payload>(logged: &LoggedEvent, log: Option<i32>, payload: &P) -> Event {
+    let (conversation, number) = (logged.at.conversation.uuid(), logged.at.event_no);
+    let id = match log {
+        None => Event::derived_id(Topic::Messaging, conversation, number),
+        Some(log) => Event::derived_id_in(log, Topic::Messaging, conversation, number),
+    };
     Event::new(id, logged.created_at, conversation, payload)
 }
 
@@ -125,7 +132,7 @@ mod tests {
     #[test]
     fn a_marker_that_its_reader_alone_is_told_of_is_a_read_marker_to_services() {
         for kind in [EventKind::MessagesRead, EventKind::MessagesReadAlone] {
-            let event = event(&logged(kind, Some(9))).expect("complete");
+            let event = event(&logged(kind, Some(9)), None).expect("complete");
             let read: MessagesRead = event.decode().expect("a marker");
             assert_eq!((read.event_no, read.sequence, read.reader_id), (7, 3, Uuid::from_u128(9).to_string()));
         }
@@ -134,13 +141,14 @@ mod tests {
     #[test]
     fn the_same_row_is_the_same_event() {
         let row = logged(EventKind::MessageSent, None);
-        assert_eq!(event(&row), event(&row));
+        assert_eq!(event(&row, None), event(&row, None));
+        assert_ne!(event(&row, None).map(|event| event.id), event(&row, Some(1)).map(|event| event.id));
         let next = LoggedEvent { at: Position { event_no: 8, ..row.at }, ..row.clone() };
-        assert_ne!(event(&row).map(|event| event.id), event(&next).map(|event| event.id));
+        assert_ne!(event(&row, None).map(|event| event.id), event(&next, None).map(|event| event.id));
     }
 
     #[test]
     fn a_row_without_what_its_kind_needs_is_passed_over() {
-        assert_eq!(event(&logged(EventKind::MemberAdded, None)), None);
+        assert_eq!(event(&logged(EventKind::MemberAdded, None), None), None);
     }
 }

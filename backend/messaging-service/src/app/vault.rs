@@ -326,6 +326,11 @@ fn context((id, conversation, sender, version): (MessageId, ConversationId, User
     context
 }
 
+/// Whether a person's wrapped key is one under this root key.
+pub fn opens(root: &RootKey, user: UserId, wrapped: &[u8]) -> bool {
+    root.open_sealed(&user_context(user), wrapped).is_ok()
+}
+
 fn user_context(user: UserId) -> Vec<u8> {
     [b"nova: key of user ".as_slice(), user.uuid().as_bytes()].concat()
 }

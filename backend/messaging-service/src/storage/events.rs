@@ -57,13 +57,30 @@ pub async fn append(
 pub async fn adjust_clock(conn: &mut PgConnection) -> Result<bool, pg::Error> {
     let done = sqlx::query!(
         "UPDATE event_clock k SET xid_offset = m.newest + 1
-         FROM (SELECT GREATEST((SELECT max(position) FROM conversation_events), c.position, 0) AS newest
-               FROM relay_cursor c WHERE c.id) m
+         FROM (SELECT GREATEST((SELECT max(position) FROM conversation_events), c.position, e.expired_position) AS newest
+               FROM relay_cursor c CROSS JOIN event_clock e WHERE c.id AND e.id) m
          WHERE k.id AND m.newest >= k.xid_offset + pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Makes another log of it, after a restore: every cursor that was ever handed out has expired, for what was told after the backup
+/// is not here any more, and something else will have its place. Events to come get ids that none of those had.
+///
+/// # Errors
+/// If the database fails.
+pub async fn begin_another_log(conn: &mut PgConnection) -> Result<(), pg::Error> {
+    sqlx::query!(
+        "UPDATE event_clock k
+         SET log_id = ('x' || left(md5(k.log_id::text || gen_random_uuid()::text), 8))::bit(32)::integer,
+             own_ids_after = GREATEST((SELECT max(position) FROM conversation_events), k.expired_position)
+         WHERE k.id",
+    )
+    .execute(&mut *conn)
+    .await?;
+    adjust_clock(conn).await.map(drop)
 }
 
 /// What [`expire`] has dropped.

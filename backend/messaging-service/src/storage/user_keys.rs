@@ -75,6 +75,53 @@ pub async fn destroy(conn: &mut PgConnection, user: UserId, now: DateTime<Utc>) 
     Ok(())
 }
 
+/// Keys in the order of their people's ids.
+///
+/// # Errors
+/// If the database fails.
+pub async fn page(
+    conn: &mut PgConnection,
+    after: Option<UserId>,
+    limit: i64,
+) -> Result<Vec<(UserId, UserKey)>, pg::Error> {
+    let rows: Vec<(Uuid, Option<Vec<u8>>)> = sqlx::query_as(
+        "SELECT user_id, wrapped FROM user_keys WHERE ($1::uuid IS NULL OR user_id > $1) ORDER BY user_id LIMIT $2",
+    )
+    .bind(after.map(UserId::uuid))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let key = |wrapped: Option<Vec<u8>>| wrapped.map_or(UserKey::Destroyed, UserKey::Wrapped);
+    Ok(rows.into_iter().map(|(id, wrapped)| (id.into(), key(wrapped))).collect())
+}
+
+/// People whose keys have been destroyed, in the order of their ids.
+///
+/// # Errors
+/// If the database fails.
+pub async fn destroyed(conn: &mut PgConnection, after: Option<UserId>, limit: i64) -> Result<Vec<UserId>, pg::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT user_id FROM user_keys WHERE wrapped IS NULL AND ($1::uuid IS NULL OR user_id > $1)
+         ORDER BY user_id LIMIT $2",
+    )
+    .bind(after.map(UserId::uuid))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(UserId::from).collect())
+}
+
+/// Everybody who wrote something that lies sealed in the database of the messages. Reads them all.
+///
+/// # Errors
+/// If the database fails.
+pub async fn authors(messages: &mut PgConnection) -> Result<Vec<UserId>, pg::Error> {
+    let ids: Vec<Uuid> = sqlx::query_scalar("SELECT DISTINCT sender_id FROM messages WHERE sealed IS NOT NULL")
+        .fetch_all(messages)
+        .await?;
+    Ok(ids.into_iter().map(UserId::from).collect())
+}
+
 /// Moves the keys that an earlier release kept beside the messages. A crash after any line leaves each key in at least one of
 /// both places, and replicas may do it at once: what is in the new place is never overwritten.
 ///

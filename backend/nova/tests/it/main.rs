@@ -1,5 +1,6 @@
 //! `nova` as its operators meet it: the real program, started, stopped, killed and misconfigured.
 
+mod backup;
 mod bus;
 mod process;
 mod secrets;

@@ -73,7 +73,10 @@ impl From<pg::Error> for HandlerError {
             | pg::Error::PoolTimeout
             | pg::Error::StatementTimeout
             | pg::Error::Conflict(_) => Self::transient(error),
-            pg::Error::Constraint { .. } | pg::Error::Corrupt(_) | pg::Error::Statement(_) => Self::permanent(error),
+            pg::Error::BeingRestored
+            | pg::Error::Constraint { .. }
+            | pg::Error::Corrupt(_)
+            | pg::Error::Statement(_) => Self::permanent(error),
         }
     }
 }

@@ -138,7 +138,7 @@ impl Follower {
         let stuck = self.held.is_some_and(|(_, since)| since.elapsed() >= STUCK_AFTER);
         let horizon = if stuck { Some(event_log::horizon_here(&mut conn).await?) } else { None };
         let after = reached.map(|reached| reached.at);
-        let Piece { log, own_horizon, horizon, newest, events } =
+        let Piece { log, own_horizon, horizon, newest, events, .. } =
             event_log::read(&mut conn, after, horizon, STEP).await?;
         drop(conn);
         let is_full = events.len() as i64 >= STEP;

@@ -1,0 +1,210 @@
+//! What a backup says of itself: `manifest.json`, written last, so that a folder without one is no backup.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use aws_lc_rs::digest::{self, SHA256};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::migrate::Migrator;
+
+/// Its name in the folder.
+pub const FILE: &str = "manifest.json";
+/// The form that this release writes; it reads this and all before.
+pub const FORMAT: u32 = 1;
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Everything but people's keys.
+    Data,
+    /// People's keys.
+    Keys,
+}
+
+/// What the services told each other over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bus {
+    /// The log in PostgreSQL, which is in the backup.
+    Log,
+    /// Kafka, which is not.
+    Kafka,
+}
+
+/// A migration that was in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// Its number.
+    pub version: i64,
+    /// Of its text, as sqlx makes it, in hex.
+    pub checksum: String,
+}
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dump {
+    /// Its name as Nova knows it; the file is called so.
+    pub name: String,
+    /// How long the file is.
+    pub bytes: u64,
+    /// Of the file, in hex.
+    pub sha256: String,
+    /// The schema's state.
+    pub migrations: Vec<Migration>,
+    /// The name of the master key that has wrapped its root key, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key: Option<String>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Of the manifest and what it describes.
+    pub format: u32,
+    /// The release that wrote it.
+    pub nova: String,
+    /// What the folder holds.
+    pub kind: Kind,
+    /// The moment that it shows: all that was acknowledged before is in it.
+    pub at: DateTime<Utc>,
+    /// The server's major version.
+    pub server: u32,
+    /// The major version of pg_dump.
+    pub tools: u32,
+    /// What events went over.
+    pub bus: Bus,
+    /// What there is.
+    pub databases: Vec<Dump>,
+}
+
+impl Manifest {
+    /// As it is written.
+    ///
+    /// # Errors
+    /// If it has no JSON form.
+    pub fn to_json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads the manifest of the backup in `folder`, which must be of this kind.
+    ///
+    /// # Errors
+    /// If it is no backup, no whole one, of the other kind, or of a newer release.
+    pub fn read(folder: &Path, kind: Kind) -> anyhow::Result<Self> {
+        let path = folder.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => bail!(
+                "{} has no {FILE}: it is no backup of Nova, or one that was cut off while it was written",
+                folder.display()
+            ),
+            Err(error) => return Err(error).with_context(|| format!("{} can't be read", path.display())),
+        };
+        let damaged = || format!("{} is damaged: take another backup", path.display());
+        let value: Value = serde_json::from_str(&text).with_context(damaged)?;
+        let format = value.get("format").and_then(Value::as_u64).with_context(damaged)?;
+        if format > u64::from(FORMAT) {
+            let by = value.get("nova").and_then(Value::as_str).unwrap_or("unknown");
+            bail!("{} was made by a newer Nova ({by}): restore it with that release or a later one", folder.display());
+        }
+        let manifest: Self = serde_json::from_value(value).with_context(damaged)?;
+        ensure!(
+            manifest.kind == kind,
+            match kind {
+                Kind::Data =>
+                    "{} holds people's keys, not a backup: name the folder nova-… and give this one with --keys",
+                Kind::Keys => "{} is a backup, not people's keys: name the folder nova-keys-…",
+            }
+            .replace("{}", &folder.display().to_string())
+        );
+        Ok(manifest)
+    }
+
+    /// A database's entry.
+    pub fn dump(&self, name: &str) -> Option<&Dump> {
+        self.databases.iter().find(|dump| dump.name == name)
+    }
+
+    /// Holds every file against its length and checksum.
+    ///
+    /// # Errors
+    /// If one is missing or damaged.
+    pub fn verify_files(&self, folder: &Path) -> anyhow::Result<()> {
+        for dump in &self.databases {
+            let path = dump.path(folder);
+            let (bytes, sha256) = measure(&path).with_context(|| format!("{} can't be read", path.display()))?;
+            ensure!(
+                bytes == dump.bytes && sha256 == dump.sha256,
+                "{} is damaged ({bytes} bytes with SHA-256 {sha256} instead of {} with {}): take another backup",
+                path.display(),
+                dump.bytes,
+                dump.sha256
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses what this release does not know: its schema would be newer than the program.
+    ///
+    /// # Errors
+    /// If a migration is unknown or another than that of this release.
+    pub fn must_be_known(&self, dump: &Dump, migrator: &Migrator) -> anyhow::Result<()> {
+        for applied in &dump.migrations {
+            let known = migrator.iter().find(|migration| migration.version == applied.version);
+            let Some(known) = known else {
+                bail!(
+                    "the backup was made by a newer Nova ({}), whose migration {} of {} this one ({}) does not know: restore it \
+                     with that release or a later one",
+                    self.nova,
+                    applied.version,
+                    dump.name,
+                    env!("CARGO_PKG_VERSION")
+                );
+            };
+            ensure!(
+                hex(&known.checksum) == applied.checksum,
+                "migration {} of {} in the backup is not the one that this release has: restore it with the build that made it \
+                 (Nova {})",
+                applied.version,
+                dump.name,
+                self.nova
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Dump {
+    /// Its file in a backup's folder. The name is Nova's own, never a path: see [`Manifest::dump`].
+    pub fn path(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.dump", self.name))
+    }
+}
+
+/// The length of a file and its SHA-256.
+///
+/// # Errors
+/// If it can't be read.
+pub fn measure(path: &Path) -> std::io::Result<(u64, String)> {
+    let (mut file, mut context, mut bytes) = (File::open(path)?, digest::Context::new(&SHA256), 0);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((bytes, hex(context.finish().as_ref()))),
+            read => {
+                context.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
+}
+
+/// Bytes as text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
