@@ -8,6 +8,7 @@ use chassis::config::{
 use chassis::telemetry;
 use clap::Args;
 use sealing::MasterKey;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgConnectOptions;
 
@@ -74,7 +75,7 @@ impl Settings {
     }
 
     /// Reads a section that has no secrets.
-    pub fn section<T: DeserializeOwned + Default + Validate>(&mut self, name: &str) -> T {
+    pub fn section<T: DeserializeOwned + Serialize + Default + Validate>(&mut self, name: &str) -> T {
         self.source.section(name, &mut self.faults)
     }
 
@@ -219,7 +220,7 @@ mod tests {
         assert_eq!(source.unknown_sections(&SECTIONS)[0].key, "messagin");
     }
 
-    #[derive(Default, serde::Deserialize)]
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
     struct Empty {}
     impl Validate for Empty {
         fn validate(&self, _: &str, _: &mut Vec<Fault>) {}

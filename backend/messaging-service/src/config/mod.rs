@@ -323,6 +323,18 @@ mod tests {
     }
 
     #[test]
+    fn one_key_of_a_section_leaves_the_others_as_they_are() {
+        let toml = "[messaging.listen]\nhost = '::1'\n[messaging.keys]\nurl = 'postgres://nova@db/keys'\n\
+                    [messaging.message_paging]\nmax_limit = 200";
+        let (config, faults) = read(toml);
+        let default = Config::default();
+        assert_eq!(faults, []);
+        assert_eq!((config.listen.http_port, config.listen.grpc_port), (8085, 9085));
+        assert_eq!(config.keys.max_connections, default.keys.max_connections);
+        assert_eq!(config.message_paging.default_limit, default.message_paging.default_limit);
+    }
+
+    #[test]
     fn every_fault_is_told_by_its_key() {
         let toml = "[messaging]\nmaster_key = 'short'\n[messaging.send]\nlanes = 0\nqueue = 0\n[messaging.contact]\nfresh = '2s'\nhold = '1s'\ntimeout = '0s'\n\
                     [messaging.limits]\ncontent_bytes = 1000000\nbatch = 0\n[messaging.tokens]\nissuer = ''\n\

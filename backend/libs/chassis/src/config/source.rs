@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -153,8 +154,15 @@ impl Source {
 
     /// Reads one section into its type and checks its rules; faults are added to `faults`, and what is at fault is left
     /// at its default so that reading can go on.
-    pub fn section<T: DeserializeOwned + Default + Validate>(&self, section: &str, faults: &mut Vec<Fault>) -> T {
-        let mut value = self.root.get(section).cloned().unwrap_or_else(|| Value::Table(Table::new()));
+    pub fn section<T: DeserializeOwned + Serialize + Default + Validate>(
+        &self,
+        section: &str,
+        faults: &mut Vec<Fault>,
+    ) -> T {
+        let given = self.root.get(section).cloned().unwrap_or_else(|| Value::Table(Table::new()));
+        // What is not given is the default of this section, and not that of the part's type: ports and pool sizes differ.
+        let default = Value::try_from(T::default()).unwrap_or_else(|_| Value::Table(Table::new()));
+        let mut value = over(default, given);
         let mut texts: Vec<&[String]> =
             self.from_environment.iter().filter(|p| p[0] == section).map(|p| &p[1..]).collect();
         let found = faults.len();
@@ -192,6 +200,23 @@ impl Source {
                 return T::default();
             }
         }
+    }
+}
+
+/// A configuration over another: what the upper one does not say is as in the lower one.
+fn over(lower: Value, upper: Value) -> Value {
+    match (lower, upper) {
+        (Value::Table(mut lower), Value::Table(upper)) => {
+            for (key, value) in upper {
+                let value = match lower.remove(&key) {
+                    Some(below) => over(below, value),
+                    None => value,
+                };
+                lower.insert(key, value);
+            }
+            Value::Table(lower)
+        }
+        (_, upper) => upper,
     }
 }
 
@@ -249,7 +274,7 @@ mod tests {
     use serde::Deserialize;
     use std::time::Duration;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     struct Part {
         size: u32,
@@ -258,14 +283,20 @@ mod tests {
         password: Secret,
         inner: Inner,
     }
-    #[derive(Debug, Default, Deserialize)]
+    #[derive(Debug, Default, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     struct Inner {
         on: bool,
+        most: u32,
     }
     impl Default for Part {
         fn default() -> Self {
-            Self { size: 7, wait: Duration::from_secs(1), password: Secret::default(), inner: Inner::default() }
+            Self {
+                size: 7,
+                wait: Duration::from_secs(1),
+                password: Secret::default(),
+                inner: Inner { on: false, most: 4 },
+            }
         }
     }
     impl Validate for Part {
@@ -295,6 +326,15 @@ mod tests {
     fn a_text_that_looks_like_a_number_stays_a_text() {
         let (part, faults) = read("", &[("NOVA_PART__PASSWORD", "12345")]);
         assert_eq!((part.password.expose(), faults.len()), ("12345", 0));
+    }
+
+    #[test]
+    fn what_is_not_given_is_the_sections_own_default() {
+        for (toml, environment) in [("[part.inner]\non = true", vec![]), ("", vec![("NOVA_PART__INNER__ON", "true")])] {
+            let (part, faults) = read(toml, &environment);
+            assert_eq!((part.inner.on, part.inner.most, faults.len()), (true, 4, 0));
+        }
+        assert_eq!(read("[part.inner]\nmost = 5", &[]).0.inner.most, 5);
     }
 
     #[test]

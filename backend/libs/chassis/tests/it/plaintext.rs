@@ -3,7 +3,10 @@
 use chassis::config::{Listen, Peers, Source, Validate};
 
 /// The faults of a section, as `key: problem`.
-fn faults<T: Validate + Default + serde::de::DeserializeOwned>(section: &str, toml: &str) -> Vec<String> {
+fn faults<T: Validate + Default + serde::Serialize + serde::de::DeserializeOwned>(
+    section: &str,
+    toml: &str,
+) -> Vec<String> {
     let source = Source::from_parts(&format!("[{section}]\n{toml}"), "test.toml", []).expect("TOML");
     let mut faults = vec![];
     source.section::<T>(section, &mut faults);
