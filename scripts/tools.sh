@@ -11,7 +11,7 @@ tool() {
         command -v python3 >/dev/null 2>&1 || return 1
         [ -x "$folder/bin/pip" ] || python3 -m venv "$folder" >&2 || return 1
         printf 'installing %s into %s\n' "$package" "$folder" >&2
-        "$folder/bin/pip" install --quiet --disable-pip-version-check "$package" >&2 || return 1
+        "$folder/bin/python3" -m pip install --quiet --disable-pip-version-check "$package" >&2 || return 1
     fi
     printf '%s/%s/bin/%s\n' "$PWD" "$folder" "$program"
 }

@@ -6,6 +6,7 @@ mod access;
 mod authorization;
 mod dependencies;
 mod descriptors;
+mod kubernetes;
 mod rest;
 mod security;
 mod tokens;
