@@ -2,8 +2,9 @@
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy doc fuzz proto examples web browser typescript bench sqlx setup setup-tests \
-        test-kafka-tls test-grpc-integration test-grpc-integration-local test-grpc-script test-grpc-script-staging
+.PHONY: help run demo test check fmt clippy doc manifests deploy sbom fuzz proto examples web browser typescript bench sqlx \
+        setup setup-tests test-kafka-tls test-grpc-integration test-grpc-integration-local test-grpc-script \
+        test-grpc-script-staging
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-32s %s\n", $$1, $$2}'
@@ -26,7 +27,7 @@ test: setup-tests ## Runs every test; needs no running server
 test-kafka-tls: setup-tests ## Tests Kafka over TLS, which is a feature of its own
 	cargo test --package events --features kafka-tls --test it kafka_tls
 
-check: fmt clippy test test-kafka-tls proto doc ## Everything that CI checks
+check: fmt clippy test test-kafka-tls proto doc manifests deploy ## Everything that CI checks
 
 fmt: ## Checks the formatting
 	cargo fmt --all --check
@@ -39,6 +40,15 @@ doc: setup ## Builds the code's documentation; a warning is an error
 
 proto: ## Lints and formats the protos, and checks them for breaking changes
 	@scripts/proto.sh
+
+manifests: ## Checks k8s/: schemas, what kubectl renders, and that it applies to an empty cluster
+	@scripts/manifests.sh
+
+deploy: ## Checks deploy/: the images' recipe, the compose file, the unit of systemd
+	@scripts/deploy.sh
+
+sbom: ## Writes what Nova is built of, as CycloneDX, into target/sbom
+	@scripts/deploy.sh sbom
 
 fuzz: setup ## Fuzzes everything that reads what strangers send, a minute a target
 	@scripts/fuzz.sh
