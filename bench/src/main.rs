@@ -3,12 +3,16 @@
 //! Loopback only, bounded in count and time. Load is a closed loop: so many calls in flight, each followed by the next; the
 //! latency is that of a call under this load. What was written is checked afterwards: nothing lost, doubled or out of order.
 
+mod backup;
 mod chaos;
 mod data;
 mod limits;
 mod load;
 mod nova;
+mod rest;
+mod rolling;
 mod streams;
+mod users;
 mod work;
 
 use std::pin::Pin;
@@ -62,6 +66,14 @@ enum Command {
     },
     /// Kills services and the bus at random under load, and holds what a consumer was told against the databases.
     Chaos(chaos::Play),
+    /// Backs up under load, restores elsewhere, and holds what is there against what was acknowledged.
+    Backup {
+        /// Seconds of load before the backup.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Replaces replicas one after another under load, as Kubernetes does, and fails if a call does.
+    Rolling(rolling::Play),
     /// Measures profiles that are read and written over two replicas while Redis is killed and comes back.
     Caches,
     /// Serves fixed replies: the limit that the gRPC library sets. Used by the measurement itself.
@@ -79,6 +91,8 @@ async fn main() -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Blocks { kafka }) => return chaos::measure_blocks(kafka).await,
         Some(Command::Chaos(play)) => return chaos::run(play).await,
+        Some(Command::Backup { seconds }) => return backup::run(seconds).await,
+        Some(Command::Rolling(play)) => return rolling::run(play).await,
         Some(Command::Bare) => return limits::serve_bare().await,
         Some(Command::Streams { per_second, idle }) => return measure_streams(&load, per_second, idle).await,
         Some(Command::Caches) => return measure_caches(&load).await,

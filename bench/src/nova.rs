@@ -1,6 +1,6 @@
 //! The Nova that is measured: a process of its own, on a data folder of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -52,6 +52,13 @@ pub fn program(name: &str) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// A command of `nova` on a data folder.
+pub fn command_on(home: &Path, arguments: &[&str]) -> anyhow::Result<Command> {
+    let mut command = program("nova")?;
+    command.args(arguments).env("NOVA_DATA_DIR", home).env_remove("DATABASE_URL").env_remove("KAFKA_BROKERS");
+    Ok(command)
+}
+
 pub fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
@@ -82,11 +89,29 @@ impl Nova {
         Ok(nova)
     }
 
+    /// Starts it on a data folder that is there.
+    pub async fn start_on(home: PathBuf) -> anyhow::Result<Self> {
+        Self::serve(home, None).await
+    }
+
+    /// A command of its own beside it, on the same data folder.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        command_on(&self.home, arguments)
+    }
+
+    /// Its data folder.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     async fn start_with(redis: Option<Redis>) -> anyhow::Result<Self> {
-        let home = std::env::temp_dir().join(format!("nova-bench-{}", std::process::id()));
+        Self::serve(std::env::temp_dir().join(format!("nova-bench-{}", std::process::id())), redis).await
+    }
+
+    async fn serve(home: PathBuf, redis: Option<Redis>) -> anyhow::Result<Self> {
         let port = free_port()?;
-        let mut command = program("nova")?;
-        command.arg("serve").env("NOVA_DATA_DIR", &home).env("NOVA_FRONT_DOOR__PORT", port.to_string());
+        let mut command = command_on(&home, &["serve"])?;
+        command.env("NOVA_FRONT_DOOR__PORT", port.to_string());
         for service in ["AUTH", "USER", "MESSAGING"] {
             for kind in ["HTTP", "GRPC"] {
                 command.env(format!("NOVA_{service}__LISTEN__{kind}_PORT"), "0");
@@ -188,7 +213,7 @@ pub async fn until_ready(port: u16) -> anyhow::Result<()> {
     anyhow::bail!("not ready after 60 s")
 }
 
-async fn is_ready(port: u16) -> bool {
+pub async fn is_ready(port: u16) -> bool {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let Ok(mut stream) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { return false };
     let request = b"GET /readyz HTTP/1.1\r\nhost: nova\r\nconnection: close\r\n\r\n";

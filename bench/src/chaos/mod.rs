@@ -86,6 +86,6 @@ pub async fn run(play: Play) -> anyhow::Result<()> {
 }
 
 /// A number below `n`.
-fn roll(n: usize) -> usize {
+pub fn roll(n: usize) -> usize {
     (RandomState::new().hash_one(0) % n as u64) as usize
 }

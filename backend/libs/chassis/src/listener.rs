@@ -1,6 +1,7 @@
 //! Accepts connections: HTTP/1.1 and HTTP/2 on one port, in plaintext (h2c) or under TLS, with bounds on how many there are and
 //! what each may cost.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,9 @@ use std::time::Duration;
 use anyhow::Context;
 use authn::Peer;
 use axum::Router;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -19,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
+use tower::{ServiceExt, service_fn};
 
 use crate::address::Proxies;
 use crate::age::{Age, Term};
@@ -95,7 +98,8 @@ pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycl
     let proxies =
         Proxies::of(listen).map_err(|text| anyhow::anyhow!("{text:?} is neither a network nor an address"))?;
     let (age, closed, retired) = (Age::of(listen), CancellationToken::new(), meters.retired.clone());
-    let serving = Arc::new(Serving { http: http(), routes, terms, proxies, age, closed, retired });
+    let serving =
+        Arc::new(Serving { http: http(), routes, terms, proxies, age, draining: draining.clone(), closed, retired });
     let (listener, mut doorway) = (port.listener, port.doorway);
     life.spawn_listener(async move {
         let stop_accepting = async {
@@ -208,6 +212,9 @@ struct Serving {
     proxies: Proxies,
     /// How old connections from the network get; none: as old as they like.
     age: Option<Age>,
+    /// Cancelled when the process drains. HTTP/1.1 has no way to say that a connection which is kept will be closed but with an
+    /// answer: so each says it from then on, and nobody asks over a connection that is closed at that moment.
+    draining: CancellationToken,
     /// Cancelled when no connection is accepted any more: handshakes that are under way are given up, and connections end when
     /// the calls on them have.
     closed: CancellationToken,
@@ -221,7 +228,7 @@ impl Serving {
         let (calls, here) = (Arc::clone(&called), Arc::clone(&self));
         // What is inside this process has nowhere else to go.
         let term = self.age.filter(|_| from.is_some()).map(Age::begin);
-        let service = TowerToHyperService::new(self.routes.clone().map_request(move |mut request: Request<_>| {
+        let service = TowerToHyperService::new(service_fn(move |mut request: Request<Incoming>| {
             calls.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer.clone());
             if let Some(from) = from {
@@ -230,7 +237,15 @@ impl Serving {
             if let Some(term) = term {
                 request.extensions_mut().insert(term);
             }
-            request
+            let leaves = request.version() < Version::HTTP_2 && here.draining.is_cancelled();
+            let answered = here.routes.clone().oneshot(request);
+            async move {
+                let mut response = answered.await?;
+                if leaves && !response.headers().contains_key(CONNECTION) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         }));
         let served = self.http.serve_connection_with_upgrades(TokioIo::new(connection), service).into_owned();
         let mut served = std::pin::pin!(served);

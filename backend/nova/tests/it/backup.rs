@@ -190,7 +190,7 @@ async fn a_backup_of_a_running_nova_is_a_nova_elsewhere() {
 
     // Streams: a cursor of the world that is lost has expired, one of this world goes on.
     let stale = StreamEventsRequest { cursor: Some(cursor), conversation_ids: vec![] };
-    let status = alice.messaging(&nova).stream_events(stale).await.err().expect("refused");
+    let status = alice.messaging(&nova).stream_events(stale).await.expect_err("refused");
     assert_reason(&status, Code::OutOfRange, "CURSOR_EXPIRED");
     let mut stream = alice.messaging(&nova).stream_events(StreamEventsRequest::default()).await.unwrap().into_inner();
     assert_eq!(bob.say(&nova, &talk, "five").await, 5, "numbers go on after what was restored");

@@ -2,6 +2,7 @@
 
 mod age;
 mod connections;
+mod drain;
 mod limits;
 mod ops;
 mod plaintext;
