@@ -112,6 +112,26 @@ async fn a_dump_restored_in_a_younger_server_goes_on_after_what_it_holds() {
     assert_eq!(short(&ears.next().await), "created \"new\"");
 }
 
+#[tokio::test]
+async fn a_log_whose_events_have_all_expired_goes_on_above_them_in_a_younger_server() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let [alice, bob] = world.people(&service);
+    let chat = alice.direct(&bob).await.unwrap();
+    service.stop().await;
+    let mut db = world.database.connect().await;
+    db.execute("DELETE FROM conversation_events").await.unwrap();
+    db.execute("UPDATE event_clock SET expired_position = 5000000").await.unwrap();
+    db.execute("UPDATE conversations SET last_position = 5000000").await.unwrap();
+    let service = world.start().await;
+    let (alice, bob) = (world.same_person(alice.id, &service), world.same_person(bob.id, &service));
+    let mut ears = alice.listen().await;
+    bob.send(&chat.id, "after").await.unwrap();
+    assert_eq!(text_of(&ears.next().await), Some("after"));
+    bob.send(&chat.id, "and on").await.unwrap();
+    assert_eq!(text_of(&alice.listen_from(&ears.cursor).await.next().await), Some("and on"));
+}
+
 /// Sends a message by hand in a transaction of its own, which is left open.
 async fn send_in_open_transaction(db: &mut PgConnection, conversation: &str, sender: ids::UserId, text: &str) {
     db.execute("BEGIN").await.unwrap();
