@@ -32,7 +32,9 @@ thread_local! {
 /// An RPC that tells how long it may take.
 async fn remaining() -> Response<Body> {
     let call = rpc::current().expect("the guard says what it knows of the call");
-    assert!(call.traceparent.as_deref().is_none_or(|trace| trace.len() == 55 && trace.is_ascii()));
+    let trace = traces::current();
+    assert!(trace.context.is_none_or(|context| traces::TraceContext::parse(&context.to_string()) == Some(context)));
+    assert!(trace.state.is_none_or(|state| state.as_str().len() <= 512 && state.as_str().is_ascii()));
     let mut response = Status::new(Code::Ok, "").into_http::<Body>();
     let left = u64::try_from(call.remaining().as_nanos()).expect("it is bounded");
     response.headers_mut().insert("x-left", HeaderValue::from(left));

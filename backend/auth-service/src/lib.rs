@@ -66,7 +66,8 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let keyring = Arc::new(Keyring::new(Arc::clone(&master), config.tokens.clone()));
     let (mails, outbox) = mail::Outbox::try_new(&config.mail)?;
     let bus = chassis::open_bus(NAME, &config.events, &life).await?;
-    let news = chassis::relay(NAME, &pg, Outbox, bus.as_ref(), &life);
+    let tracer = chassis::tracer(NAME, &config.traces, &life)?;
+    let news = chassis::relay(NAME, &pg, Outbox, bus.as_ref(), &tracer, &life);
     let (profiles, holders) = peers(&config, Arc::clone(&keyring), &life)?;
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, grpc::RATES, classes, most, &config.redis, clock.clone()).await?;
@@ -89,7 +90,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     app.sync_tokens().await.context("the signing keys can't be read")?;
     spawn_workers(&app, outbox, &life);
     if let Some(bus) = bus {
-        life.spawn_droppable("auth webhook feed", Arc::clone(&app).feed_webhooks(bus.clone()));
+        life.spawn_droppable("auth webhook feed", Arc::clone(&app).feed_webhooks(bus.clone(), tracer.clone()));
         // Sessions that other replicas have ended.
         let known = Arc::clone(&verifier);
         let see = move |event: &Event| chassis::learn_of_tokens(&known, event);
@@ -115,6 +116,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         http: http::router(app),
         // The database has answered, and the keys are known.
         ready_after: Box::pin(async {}),
+        tracer,
         record_metrics: Arc::new(move || metrics_pg.record_metrics()),
     };
     service.start(&config.listen, &life).await

@@ -12,6 +12,7 @@ use protos::user::v1::user_service_client::UserServiceClient;
 use sealing::RootKey;
 use sqlx::migrate::Migrator;
 use tonic::service::Routes;
+use traces::Tracer;
 
 use crate::app::App;
 use crate::app::contact_view::ContactView;
@@ -89,6 +90,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         url => Broadcast::new(url, TOPIC).map(|(broadcast, worker)| (broadcast, Some(worker)))?,
     };
     let terms = config.streams.terms();
+    let tracer = chassis::tracer(NAME, &config.traces, &life)?;
     let bus = chassis::open_bus(NAME, &config.events, &life).await?;
     let seen = contacts.view().clone();
     let (app, workers) = App::new(
@@ -102,6 +104,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         Arc::clone(&vault),
         terms,
         broadcast,
+        tracer.clone(),
     );
     life.spawn_once("sealing", async move { vault.seal_the_old().await });
     life.spawn_droppable("event-follower", workers.follower.run());
@@ -120,7 +123,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
     }
     let app = Arc::new(app);
     if let Some(bus) = bus {
-        join(bus, &app, (seen, Arc::clone(&verifier)), &pool, &config, &life);
+        join(bus, &app, (seen, Arc::clone(&verifier), tracer.clone()), &pool, &config, &life);
     }
     let measured = Arc::clone(&app);
     let service = Service {
@@ -133,6 +136,7 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
         grpc: Routes::new(Messaging::service(app, config.listen.max_request_bytes)),
         http: axum::Router::new(),
         ready_after: chassis::all_answer([pool, keys_pool], verifier),
+        tracer,
         record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await
@@ -142,15 +146,16 @@ pub async fn start_with(config: Config, life: Lifecycle, wiring: Wiring, view: C
 fn join(
     bus: Bus,
     app: &Arc<App>,
-    (view, verifier): (ContactView, Arc<Verifier>),
+    (view, verifier, tracer): (ContactView, Arc<Verifier>, Tracer),
     pool: &Pool,
     config: &Config,
     life: &Lifecycle,
 ) {
-    let relay = Relay::new(NAME, pool.clone(), ConversationLog, bus.clone(), life.clock()).with(outbox::options());
+    let relay = Relay::new(NAME, pool.clone(), ConversationLog, bus.clone(), life.clock());
+    let relay = relay.with(outbox::options()).traced(tracer.clone());
     life.spawn_droppable("event-relay", relay.run());
     let handler = AccountHandler(Arc::clone(app));
-    let consumer = Consumer::new(listening::CONSUMER, pool.clone(), life.clock(), handler);
+    let consumer = Consumer::new(listening::CONSUMER, pool.clone(), life.clock(), handler).traced(tracer);
     life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
     let see = move |event: &Event| {
         chassis::learn_of_tokens(&verifier, event);

@@ -4,7 +4,8 @@ mod cache;
 mod rate_limits;
 
 use chassis::config::{
-    AcceptedTokens, Database, Events, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Validate,
+    AcceptedTokens, Database, Events, Fault, Listen, Paging, Peers, Redis, SecretName, Secrets, ServiceConfig, Traces,
+    Validate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub cache: CacheSection,
     /// What replicas share: limits, and what has changed.
     pub redis: Redis,
+    /// The collector that is told which call caused what.
+    pub traces: Traces,
     /// The bus that tells of changes.
     pub events: Events,
 }
@@ -55,6 +58,7 @@ impl Default for Config {
             rate_limits: RateLimits::default(),
             cache: CacheSection::default(),
             redis: Redis::default(),
+            traces: Traces::default(),
             events: Events::default(),
         }
     }
@@ -77,6 +81,7 @@ impl Validate for Config {
         self.rate_limits.validate(&key("rate_limits"), faults);
         self.cache.validate(&key("cache"), faults);
         self.redis.validate(&key("redis"), faults);
+        self.traces.validate(&key("traces"), faults);
         self.events.validate(&key("events"), &self.database, faults);
     }
 }

@@ -13,6 +13,7 @@ use rpc::PeerChannel;
 use sqlx::migrate::Migrator;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
+use traces::Tracer;
 
 use crate::app::accounts::{self, AccountHandler};
 use crate::app::{App, Batches};
@@ -47,11 +48,12 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
     let (classes, most) = (config.rate_limits.classes(), config.rate_limits.max_keys);
     let limiter = chassis::limiter(GRPC_NAME, RATES, classes, most, &config.redis, life.clock()).await?;
     let bus = chassis::open_bus(NAME, &config.events, &life).await?;
-    let news = chassis::relay(NAME, &pool, Outbox, bus.as_ref(), &life);
+    let tracer = chassis::tracer(NAME, &config.traces, &life)?;
+    let news = chassis::relay(NAME, &pool, Outbox, bus.as_ref(), &tracer, &life);
     let app = Arc::new(app(&config, &life, &wiring, (pool.clone(), news), auth, &peers)?);
     let measured = Arc::clone(&app);
     if let Some(bus) = bus {
-        listen(bus, &app, &config, &verifier, &life);
+        listen(bus, &app, &config, (&verifier, &tracer), &life);
     }
 
     let grpc = UserServiceServer::new(Server::new(app))
@@ -70,6 +72,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         grpc: Routes::new(grpc),
         http: axum::Router::new(),
         ready_after: chassis::all_answer([pool], verifier),
+        tracer,
         record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await
@@ -89,9 +92,9 @@ fn memory(config: &Config, life: &Lifecycle) -> anyhow::Result<Memory> {
 }
 
 /// Hears what the auth service and other replicas tell: one replica makes and ends profiles, each forgets what it remembers.
-fn listen(bus: Bus, app: &Arc<App>, config: &Config, verifier: &Arc<Verifier>, life: &Lifecycle) {
+fn listen(bus: Bus, app: &Arc<App>, config: &Config, (verifier, tracer): (&Arc<Verifier>, &Tracer), life: &Lifecycle) {
     let handler = AccountHandler(Arc::clone(app));
-    let consumer = Consumer::new(accounts::CONSUMER, app.pool.clone(), life.clock(), handler);
+    let consumer = Consumer::new(accounts::CONSUMER, app.pool.clone(), life.clock(), handler).traced(tracer.clone());
     life.spawn_droppable("event-consumer", consumer.with(config.events.consumer_options()).run(bus.clone()));
     let (app, verifier) = (Arc::clone(app), Arc::clone(verifier));
     let see = move |event: &Event| {

@@ -18,8 +18,8 @@ use crate::storage::roles;
 use crate::storage::users::NewUser;
 
 fn event<P: Payload>(aggregate: Uuid, payload: &P, now: DateTime<Utc>) -> Event {
-    let trace = rpc::current().and_then(|call| call.traceparent);
-    Event::new(EventId::generate(now), now, aggregate, payload).traced(trace.as_deref().map(str::to_owned))
+    let trace = traces::current_context().map(|context| context.to_string());
+    Event::new(EventId::generate(now), now, aggregate, payload).traced(trace)
 }
 
 /// An account was made.

@@ -7,7 +7,7 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 use chassis::config::{
-    Database, Events, Fault, Listen, Paging, Redis, Secret, SecretName, Secrets, ServiceConfig, Validate,
+    Database, Events, Fault, Listen, Paging, Redis, Secret, SecretName, Secrets, ServiceConfig, Traces, Validate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// What replicas share: limits.
     pub redis: Redis,
+    /// The collector that is told which call caused what.
+    pub traces: Traces,
     /// The bus that tells of changes.
     pub events: Events,
     /// Services that may ask for a token: client id = secret.
@@ -79,6 +81,7 @@ impl Default for Config {
             webhooks: Webhooks::default(),
             rate_limits: RateLimits::default(),
             redis: Redis::default(),
+            traces: Traces::default(),
             events: Events::default(),
             service_clients: OWN_CLIENTS.map(|client| (client.to_owned(), Secret::default())).into(),
         }
@@ -137,6 +140,7 @@ impl Validate for Config {
         self.webhooks.validate(&key("webhooks"), faults);
         self.rate_limits.validate(&key("rate_limits"), faults);
         self.redis.validate(&key("redis"), faults);
+        self.traces.validate(&key("traces"), faults);
         self.events.validate(&key("events"), &self.database, faults);
     }
 }

@@ -10,6 +10,7 @@ use ids::SessionId;
 use pg::{Pool, PoolConfig};
 use protos::events::v1::{KeysRotated, SessionRevoked};
 use tokio::time::sleep;
+use traces::Tracer;
 
 use crate::Lifecycle;
 use crate::config::Events;
@@ -77,10 +78,11 @@ pub fn relay<S: Source + Sync>(
     pool: &Pool,
     source: S,
     bus: Option<&Bus>,
+    tracer: &Tracer,
     life: &Lifecycle,
 ) -> Wake {
     let Some(bus) = bus else { return Wake::default() };
-    let relay = Relay::new(name, pool.clone(), source, bus.clone(), life.clock());
+    let relay = Relay::new(name, pool.clone(), source, bus.clone(), life.clock()).traced(tracer.clone());
     let wake = relay.wake();
     life.spawn_droppable("event-relay", relay.run());
     wake

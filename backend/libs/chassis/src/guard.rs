@@ -31,12 +31,15 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
+use traces::Tracer;
 use tracing::Instrument;
+use tracing::field::Empty;
 
+use crate::call_trace::{self, CallTrace};
 use crate::config::Listen;
 use crate::refusal::{Refusal, code_of, explain};
 use crate::streams::{Meters, Opening, Streams};
-use crate::{Lifecycle, PeerAddress, age};
+use crate::{Lifecycle, PeerAddress, age, exemplars};
 
 /// How long a client may take to send a request.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +51,10 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 
 /// Puts a [`Guard`] in front of a gRPC service's routes.
 #[derive(Clone)]
-pub struct GuardLayer(Arc<Rules>);
+pub struct GuardLayer {
+    rules: Arc<Rules>,
+    tracer: Tracer,
+}
 
 struct Rules {
     domain: &'static str,
@@ -100,6 +106,7 @@ impl GuardLayer {
             let is_stream = streaming.iter().any(|stream| stream == name);
             let meters = Meters {
                 duration: histogram!("nova_rpc_duration_seconds", "service" => service, "method" => name),
+                exemplars: exemplars::of("nova_rpc_duration_seconds", &[("service", service), ("method", name)]),
                 outcomes: std::array::from_fn(outcome),
                 open: is_stream.then(|| gauge!("nova_rpc_streams_open", "service" => service, "method" => name)),
             };
@@ -112,7 +119,7 @@ impl GuardLayer {
         if !streaming.is_empty() {
             life.spawn("streams", Arc::clone(&streams).look_after(life.draining().clone(), listen.clone()));
         }
-        Self(Arc::new(Rules {
+        let rules = Arc::new(Rules {
             domain,
             methods: table.iter().map(method).collect(),
             verifier,
@@ -122,14 +129,21 @@ impl GuardLayer {
             streams,
             timeout: listen.request_timeout,
             max_request_bytes: listen.max_request_bytes,
-        }))
+        });
+        Self { rules, tracer: Tracer::default() }
+    }
+
+    /// The same, whose calls are recorded.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 }
 
 impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, rules: Arc::clone(&self.0) }
+        Guard { inner, rules: Arc::clone(&self.rules), tracer: self.tracer.clone() }
     }
 }
 
@@ -138,6 +152,7 @@ impl<S> Layer<S> for GuardLayer {
 pub struct Guard<S> {
     inner: S,
     rules: Arc<Rules>,
+    tracer: Tracer,
 }
 
 impl<S> Service<Request<Body>> for Guard<S>
@@ -156,20 +171,20 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let rules = Arc::clone(&self.rules);
-        Box::pin(async move { Ok(rules.answer(inner, request).await) })
+        let (rules, tracer) = (Arc::clone(&self.rules), self.tracer.clone());
+        Box::pin(async move { Ok(rules.answer(inner, request, &tracer).await) })
     }
 }
 
 impl Rules {
-    async fn answer<S>(self: Arc<Self>, inner: S, request: Request<Body>) -> Response<Body>
+    async fn answer<S>(self: Arc<Self>, inner: S, request: Request<Body>, tracer: &Tracer) -> Response<Body>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Send,
         S::Future: Send,
     {
         let started = Instant::now();
         let id = rpc::request_id(request.headers());
-        let Some(method) = self.methods.get(request.uri().path()) else {
+        let Some((path, method)) = self.methods.get_key_value(request.uri().path()) else {
             let status = status_of(self.domain, &Refusal::Unimplemented);
             return with_id(
                 Status::with_error_details(Code::Unimplemented, status.message(), status.get_error_details())
@@ -180,23 +195,23 @@ impl Rules {
         let asked = grpc_timeout(request.headers());
         let timeout = asked.map_or(self.timeout, |asked| asked.min(self.timeout));
         let term = Term { started, until: asked.and_then(|asked| started.checked_add(asked)) };
-        let traceparent = traceparent(request.headers());
+        let trace = CallTrace::new(tracer, request.headers(), (path, &id), started.into_std());
         // Of the highest level, so that a warning has its request id whatever the filter lets through.
         let span = tracing::error_span!(
             "rpc",
             method = method.name,
             request_id = &*id,
-            trace_id = trace_id(traceparent.as_deref())
+            trace_id = trace.caller().map(|caller| tracing::field::display(caller.trace_id())),
+            span_id = Empty
         );
         let context = CallContext {
             deadline: started + timeout,
             request_id: Arc::clone(&id),
-            traceparent,
             is_retry: request.headers().contains_key(PREVIOUS_ATTEMPTS),
         };
         let deadline = context.deadline;
 
-        let call = rpc::scope(context, self.call(method, term, inner, request));
+        let call = rpc::scope(context, self.call(method, term, &trace, inner, request));
         let call = InRequest::new(AssertUnwindSafe(call).catch_unwind());
         let answered = async {
             match tokio::time::timeout_at(deadline, call).await {
@@ -212,7 +227,12 @@ impl Rules {
         let response = answered.instrument(span).await;
         // What a stream came to is known at its end.
         if !method.is_stream || has_ended(&response) {
-            method.meters.record(started, code_of(response.headers()));
+            let code = code_of(response.headers());
+            let span = trace.span();
+            method.meters.record(started, code, span.as_ref());
+            if let Some(span) = span {
+                call_trace::end(&span, code);
+            }
         }
         with_id(response, &id)
     }
@@ -221,6 +241,26 @@ impl Rules {
         &self,
         method: &Method,
         term: Term,
+        trace: &CallTrace<'_>,
+        inner: S,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Refusal>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Send,
+        S::Future: Send,
+    {
+        let request = self.received(request).await?;
+        let caller = self.caller(method.access, request.headers(), request.extensions().get()).await;
+        let is_service = matches!(&caller, Ok(Some(caller)) if caller.is_service());
+        let current = trace.decide(is_service).clone();
+        traces::scope(current, self.call_of(method, term, caller, inner, request)).await
+    }
+
+    async fn call_of<S>(
+        &self,
+        method: &Method,
+        term: Term,
+        caller: Result<Option<authn::Caller>, Denied>,
         mut inner: S,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Refusal>
@@ -228,8 +268,6 @@ impl Rules {
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Send,
         S::Future: Send,
     {
-        request = self.received(request).await?;
-        let caller = self.caller(method.access, request.headers(), request.extensions().get()).await;
         let address = PeerAddress::of(request.extensions());
         self.admit(method, caller.as_ref().ok().and_then(Option::as_ref), address).await?;
         let caller = caller?;
@@ -283,7 +321,8 @@ impl Rules {
         let place = self.streams.admit()?;
         let meters = Arc::clone(&method.meters);
         let retires_at = extensions.get::<age::Term>().map(|connection| connection.streams_end_at);
-        Ok(Opening { place, caller, meters, started: term.started, until: term.until, retires_at })
+        let span = traces::current().span;
+        Ok(Opening { place, caller, meters, started: term.started, until: term.until, retires_at, span })
     }
 
     /// The request with its whole body. Every RPC of Nova's takes one message, so there is an end to wait for.
@@ -344,17 +383,6 @@ fn with_id<B>(mut response: Response<B>, id: &str) -> Response<B> {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-/// W3C trace context: `00-<trace id>-<parent id>-<flags>`.
-fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let valid = value.len() == 55 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    valid.then(|| value.into())
-}
-
-fn trace_id(traceparent: Option<&str>) -> &str {
-    traceparent.and_then(|t| t.get(3..35)).unwrap_or("")
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.

@@ -3,18 +3,23 @@
 mod address;
 mod age;
 mod bus;
+mod call_trace;
 pub mod config;
 mod connection;
+mod exemplars;
 mod grpc_web;
 mod guard;
 mod health;
 mod hsts;
 mod lifecycle;
 mod listener;
+mod log_format;
 mod needs;
+mod openmetrics;
 mod rates;
 mod refusal;
 mod service;
+mod spans;
 mod streams;
 pub mod telemetry;
 
@@ -27,3 +32,4 @@ pub use listener::bind;
 pub use needs::{all_answer, open_database, verifier};
 pub use rates::limiter;
 pub use service::{ContactHook, Running, Service, Wiring, front_door};
+pub use spans::tracer;

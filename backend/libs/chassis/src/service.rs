@@ -19,11 +19,12 @@ use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Layer;
+use traces::Tracer;
 
 use crate::config::Listen;
 use crate::grpc_web::BothWays;
 use crate::listener::Port;
-use crate::{GuardLayer, Lifecycle, Readiness, bind, health, listener, telemetry};
+use crate::{GuardLayer, Lifecycle, Readiness, bind, health, listener, openmetrics, telemetry};
 
 /// What services in one process share instead of asking each other over the network.
 #[derive(Clone, Default)]
@@ -58,6 +59,8 @@ pub struct Service {
     pub http: Router,
     /// Resolves when everything that is needed has answered once.
     pub ready_after: BoxFuture<'static, ()>,
+    /// Makes spans of its calls.
+    pub tracer: Tracer,
     /// Writes gauges just before metrics are read.
     pub record_metrics: Record,
 }
@@ -107,6 +110,7 @@ impl Service {
         let verifier = Arc::clone(&self.verifier);
         let limiter = Arc::clone(&self.limiter);
         let guard = GuardLayer::new(self.grpc_name, self.domain, self.access, verifier, limiter, listen, life);
+        let guard = guard.traced(self.tracer);
         let (readiness, health) = Readiness::new(self.grpc_name);
         let (direct, routes) = guarded(self.grpc, self.grpc_name, guard);
         let limits = rest::Limits { body_bytes: listen.max_request_bytes, body_time: listen.request_timeout };
@@ -257,9 +261,9 @@ fn for_the_platform(
 /// `/metrics`, for a port of the platform or a service's own HTTP port only: they are no business of who comes through the front
 /// door.
 fn metrics(records: Vec<Record>) -> Router {
-    let render = move || async move {
+    let render = move |headers: HeaderMap| async move {
         records.iter().for_each(|record| record());
-        telemetry::metrics().render()
+        openmetrics::answer(&headers, telemetry::metrics().render())
     };
     Router::new().route("/metrics", get(render))
 }

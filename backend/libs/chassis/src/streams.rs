@@ -23,7 +23,9 @@ use tokio::time::{Instant, MissedTickBehavior, Sleep, interval, sleep, sleep_unt
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
+use crate::call_trace;
 use crate::config::Listen;
+use crate::exemplars::Exemplars;
 use crate::refusal::{Refusal, code_of, explain};
 
 /// How often callers are looked at whose token may have expired, or whose connection may have become old. A session that ends is seen at once.
@@ -34,6 +36,7 @@ const REST: Duration = Duration::from_millis(50);
 /// What is measured of an RPC.
 pub(crate) struct Meters {
     pub duration: Histogram,
+    pub exemplars: Arc<Exemplars>,
     pub outcomes: [Counter; 17],
     /// Streams that are open; only of an RPC that streams.
     pub open: Option<Gauge>,
@@ -41,8 +44,12 @@ pub(crate) struct Meters {
 
 impl Meters {
     /// A call is over.
-    pub fn record(&self, started: Instant, code: usize) {
-        self.duration.record(started.elapsed());
+    pub fn record(&self, started: Instant, code: usize, span: Option<&traces::Span>) {
+        let took = started.elapsed();
+        self.duration.record(took);
+        if let Some(span) = span {
+            self.exemplars.note(took, span);
+        }
         self.outcomes[code].increment(1);
     }
 }
@@ -99,6 +106,8 @@ pub(crate) struct Opening {
     pub until: Option<Instant>,
     /// When its connection is too old for it.
     pub retires_at: Option<Instant>,
+    /// What a trace says of it.
+    pub span: Option<traces::Span>,
 }
 
 impl Streams {
@@ -145,6 +154,7 @@ impl Streams {
             until: opening.until.map(|until| Box::pin(sleep_until(until))),
             meters: opening.meters,
             started: opening.started,
+            trace: opening.span,
             span: tracing::Span::current(),
             _place: opening.place,
         })
@@ -226,6 +236,7 @@ struct Stream {
     until: Option<Pin<Box<Sleep>>>,
     meters: Arc<Meters>,
     started: Instant,
+    trace: Option<traces::Span>,
     span: tracing::Span,
     _place: OwnedSemaphorePermit,
 }
@@ -234,7 +245,11 @@ impl Stream {
     /// Lets the service's part go, and counts.
     fn close(&mut self, code: usize) {
         if self.inner.take().is_some() {
-            self.meters.record(self.started, code);
+            let trace = self.trace.take();
+            self.meters.record(self.started, code, trace.as_ref());
+            if let Some(trace) = trace {
+                call_trace::end(&trace, code);
+            }
             let (code, seconds) =
                 (Code::from_i32(i32::try_from(code).unwrap_or(2)), self.started.elapsed().as_secs_f64());
             tracing::debug!(?code, seconds, "the stream has ended");

@@ -11,9 +11,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Log, LogFormat};
+use crate::log_format::WithIds;
 
 /// Upper bounds of the buckets of a call's duration, in seconds: the bounds that the service promises are among them.
-const DURATION_BUCKETS: [f64; 14] =
+pub(crate) const DURATION_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0];
 
 /// Starts logging; the first call of a process wins.
@@ -30,7 +31,8 @@ pub fn init(log: &Log) {
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(true);
     // A second call in one process (tests) keeps the first subscriber.
     let _ = if json {
-        registry.with(layer.json().flatten_event(true).with_current_span(true).with_span_list(false)).try_init()
+        let json = layer.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        registry.with(json.map_event_format(WithIds)).try_init()
     } else {
         registry.with(layer.compact().with_ansi(std::io::stderr().is_terminal())).try_init()
     };

@@ -28,6 +28,15 @@ pub struct PublishError {
 }
 
 impl Bus {
+    /// What traces call it.
+    pub(crate) fn system(&self) -> &'static str {
+        match self {
+            Self::Log(_) => "postgresql",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
+        }
+    }
+
     /// Publishes events in their order. When this returns they are stored.
     ///
     /// An event that is published twice may be delivered twice. Within an aggregate, whatever fails and however often it is

@@ -19,6 +19,7 @@ mod relay;
 mod row;
 mod source;
 mod topic;
+mod trace;
 
 pub use bus::{Bus, PublishError, Tap, TapError};
 pub use consumer::{Consumer, ConsumerOptions, Handler, HandlerError};

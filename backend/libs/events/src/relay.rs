@@ -13,11 +13,12 @@ use pg::Pool;
 use sqlx::PgConnection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
+use traces::Tracer;
 
 use crate::backoff::{Backoff, jittered};
 use crate::bus::{Bus, PublishError};
 use crate::chain::chain;
-use crate::{Event, Item, Source, locks};
+use crate::{Event, Item, Source, locks, trace};
 
 /// How a relay goes about it.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,7 @@ pub struct Relay<S> {
     clock: Clock,
     wake: Wake,
     options: RelayOptions,
+    tracer: Tracer,
     turn: i64,
     measured: Option<Instant>,
 }
@@ -115,7 +117,15 @@ impl<S: Source> Relay<S> {
     /// is the label `outbox` of the metrics.
     pub fn new(name: &'static str, pool: Pool, source: S, bus: Bus, clock: Clock) -> Self {
         let (wake, options, turn) = (Wake::default(), RelayOptions::default(), turn(name));
-        Self { name, pool, source, bus, clock, wake, options, turn, measured: None }
+        let tracer = Tracer::default();
+        Self { name, pool, source, bus, clock, wake, options, tracer, turn, measured: None }
+    }
+
+    /// The same, whose publications are recorded.
+    #[must_use]
+    pub fn traced(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// Goes about it in another way than by default.
@@ -186,11 +196,16 @@ impl<S: Source> Relay<S> {
     /// How many items, from the first on, need no more publishing; and why not all.
     async fn publish(&self, items: &[Item<S::Mark>]) -> (usize, Result<(), RelayError>) {
         let events: Vec<&Event> = items.iter().filter_map(|item| item.event.as_ref()).collect();
+        let spans = trace::publications(&self.tracer, &self.bus, &events);
         let published = match timeout(self.options.publish_within, self.bus.publish(&events)).await {
             Ok(published) => published,
-            Err(_) => return (0, Err(RelayError::Late(self.options.publish_within))),
+            Err(_) => {
+                trace::published(spans, 0);
+                return (0, Err(RelayError::Late(self.options.publish_within)));
+            }
         };
         let accepted = published.as_ref().err().map_or(events.len(), |error| error.accepted);
+        trace::published(spans, accepted);
         metrics::counter!("nova_outbox_published_total", "outbox" => self.name).increment(accepted as u64);
         // Up to the first item whose event the bus has not got.
         let (mut left, mut done) = (accepted, 0);

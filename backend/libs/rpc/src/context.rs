@@ -16,8 +16,6 @@ pub struct CallContext {
     pub deadline: Instant,
     /// `x-request-id`: names the call in every log line of every service.
     pub request_id: Arc<str>,
-    /// W3C trace context, as it came.
-    pub traceparent: Option<Arc<str>>,
     /// Whether the caller has tried before. It tries again where it may, so we don't do so in its stead.
     pub is_retry: bool,
 }

@@ -18,6 +18,7 @@ mod request_id;
 mod resolver;
 mod retry;
 mod token_state;
+mod trace;
 
 pub use bounds::Bounds;
 pub use context::{CallContext, current, scope};
@@ -28,3 +29,4 @@ pub use request_id::request_id;
 pub use resolver::Resolver;
 pub use retry::{Idempotent, idempotent};
 pub use token_state::follow_token_state;
+pub use trace::code_name;

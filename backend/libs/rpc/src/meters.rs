@@ -8,6 +8,8 @@ use tonic::Code;
 /// The meters of one peer; docs/PEERS.md says what each means.
 pub(crate) struct Meters {
     pub peer: &'static str,
+    /// Of its address.
+    pub host: String,
     outcomes: [Counter; 17],
     duration: Histogram,
     pub in_flight: Gauge,
@@ -22,7 +24,7 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    pub fn of(peer: &'static str) -> Self {
+    pub fn of(peer: &'static str, host: &str) -> Self {
         let outcome = |code: usize| {
             let code = Code::from_i32(i32::try_from(code).expect("codes are small"));
             counter!("nova_peer_calls_total", "peer" => peer, "code" => format!("{code:?}"))
@@ -30,6 +32,7 @@ impl Meters {
         let refused = |why: &'static str| counter!("nova_peer_refused_total", "peer" => peer, "why" => why);
         Self {
             peer,
+            host: host.to_owned(),
             outcomes: std::array::from_fn(outcome),
             duration: histogram!("nova_peer_duration_seconds", "peer" => peer),
             in_flight: gauge!("nova_peer_in_flight", "peer" => peer),

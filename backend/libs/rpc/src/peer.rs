@@ -20,10 +20,9 @@ use crate::fault::Fault;
 use crate::link::{Answer, Kind, Link, Miss, Way};
 use crate::meters::Meters;
 use crate::retry::wait_after;
-use crate::{Bounds, Credentials, Dial, Idempotent, Resolver};
+use crate::{Bounds, Credentials, Dial, Idempotent, Resolver, trace};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// How often a call was made before; gRPC's A6 names it.
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
@@ -77,7 +76,8 @@ impl Peer {
     /// [`PeerFault`] if the address can't be read.
     pub fn open_with(&self, name: &'static str, bounds: &Bounds, resolver: Resolver) -> Result<PeerChannel, PeerFault> {
         let endpoint = self.endpoint()?;
-        let (uri, meters): (Uri, _) = (endpoint.uri().clone(), Arc::new(Meters::of(name)));
+        let uri: Uri = endpoint.uri().clone();
+        let meters = Arc::new(Meters::of(name, uri.host().unwrap_or_default()));
         let addresses = Addresses::new(&uri, endpoint, self.dial.clone(), bounds, resolver, Arc::clone(&meters));
         let link = Arc::new(Link::new(addresses, bounds, self.timeout, meters));
         Ok(PeerChannel { link, credentials: None, timeout: self.timeout, kind: Kind::Call })
@@ -128,14 +128,10 @@ impl PeerChannel {
     async fn run(&self, request: http::Request<Body>, deadline: Instant) -> Result<Answer, Status> {
         let context = crate::current();
         let (mut parts, body) = request.into_parts();
-        if let Some(context) = &context {
-            if let Ok(id) = HeaderValue::from_str(&context.request_id) {
-                parts.headers.insert(REQUEST_ID, id);
-            }
-            if let Some(trace) = context.traceparent.as_ref().and_then(|t| HeaderValue::from_str(t).ok()) {
-                parts.headers.insert(TRACEPARENT, trace);
-            }
+        if let Some(id) = context.as_ref().and_then(|context| HeaderValue::from_str(&context.request_id).ok()) {
+            parts.headers.insert(REQUEST_ID, id);
         }
+        trace::propagate(&mut parts.headers);
         let token = match &self.credentials {
             Some(credentials) => Some(credentials.header().await?),
             None => None,
@@ -251,10 +247,15 @@ impl Service<http::Request<Body>> for PeerChannel {
                 _ => channel.timeout,
             };
             let deadline = begun + wait;
-            let ended = timeout_at(deadline, channel.run(request, deadline)).await;
+            let (current, span) = trace::begin(request.uri().path(), &channel.link.meters);
+            let ended = traces::scope(current, timeout_at(deadline, channel.run(request, deadline))).await;
             let ended = ended.unwrap_or_else(|_| Err(Fault::Late.into()));
             let status = ended.as_ref().map_or_else(Some, |answer| answer.status.as_ref());
-            channel.link.meters.record(status.map_or(Code::Ok, Status::code), begun.elapsed());
+            let code = status.map_or(Code::Ok, Status::code);
+            channel.link.meters.record(code, begun.elapsed());
+            if let Some(span) = span {
+                trace::end(&span, code);
+            }
             ended.map(|answer| answer.response)
         })
     }

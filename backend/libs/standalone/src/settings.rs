@@ -17,6 +17,9 @@ use crate::DataFolder;
 /// Sections that any program's file may have.
 const SECTIONS: [&str; 5] = ["log", "auth", "user", "messaging", "front_door"];
 
+/// Where each service looks for the collector of traces.
+const TRACES_ENDPOINT: [&str; 3] = ["auth.traces.endpoint", "user.traces.endpoint", "messaging.traces.endpoint"];
+
 /// Options that every program takes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Options {
@@ -160,6 +163,9 @@ fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
     if let Some(filter) = variable("RUST_LOG") {
         source.set_default("log.filter", filter);
     }
+    let is_disabled = |name: &str| {
+        name.starts_with("OTEL_") && variable("OTEL_SDK_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    };
     for (name, keys) in [
         ("MESSAGE_ENCRYPTION_MASTER_KEY", &["auth.master_key", "messaging.master_key"][..]),
         ("JWT_PRIVATE_KEY_PEM", &["auth.tokens.private_key_pem"]),
@@ -168,11 +174,31 @@ fn usual_names(source: &mut Source, variable: impl Fn(&str) -> Option<String>) {
             &["auth.events.kafka.brokers", "user.events.kafka.brokers", "messaging.events.kafka.brokers"],
         ),
         ("REDIS_URL", &["auth.redis.url", "user.redis.url", "messaging.redis.url"]),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &TRACES_ENDPOINT),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &TRACES_ENDPOINT),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &["auth.traces.headers", "user.traces.headers", "messaging.traces.headers"]),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", &["auth.traces.ca", "user.traces.ca", "messaging.traces.ca"]),
+        (
+            "OTEL_TRACES_SAMPLER_ARG",
+            &["auth.traces.sample_ratio", "user.traces.sample_ratio", "messaging.traces.sample_ratio"],
+        ),
+        (
+            "OTEL_SERVICE_NAME",
+            &["auth.traces.service_name", "user.traces.service_name", "messaging.traces.service_name"],
+        ),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            &[
+                "auth.traces.resource_attributes",
+                "user.traces.resource_attributes",
+                "messaging.traces.resource_attributes",
+            ],
+        ),
         ("AUTH_SERVICE_GRPC_URL", &["user.peers.auth_url", "messaging.peers.auth_url"]),
         ("USER_SERVICE_GRPC_URL", &["auth.peers.user_url", "messaging.peers.user_url"]),
         ("MESSAGING_SERVICE_GRPC_URL", &["auth.peers.messaging_url", "user.peers.messaging_url"]),
     ] {
-        if let Some(value) = variable(name) {
+        if let Some(value) = variable(name).filter(|_| !is_disabled(name)) {
             for key in keys {
                 source.set_default(key, value.clone());
             }
@@ -200,6 +226,8 @@ mod tests {
                     "GRPC_REQUEST_TIMEOUT_SECS" => "3",
                     "REDIS_URL" => "redis://127.0.0.1",
                     "KAFKA_BROKERS" => "127.0.0.1:9092",
+                    "OTEL_EXPORTER_OTLP_ENDPOINT" => "http://127.0.0.1:4317",
+                    "OTEL_TRACES_SAMPLER_ARG" => "0.1",
                     _ => return None,
                 }
                 .to_owned(),
@@ -209,7 +237,7 @@ mod tests {
         let log: Log = source.section("log", &mut faults);
         assert_eq!((log.filter.as_str(), faults.len()), ("warn", 0));
         assert!(source.is_set("user.listen.request_timeout"));
-        for key in ["redis.url", "events.kafka.brokers"] {
+        for key in ["redis.url", "events.kafka.brokers", "traces.endpoint", "traces.sample_ratio"] {
             assert!(["auth", "user", "messaging"].iter().all(|service| source.is_set(&format!("{service}.{key}"))));
         }
     }

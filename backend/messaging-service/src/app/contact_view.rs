@@ -226,7 +226,8 @@ impl ContactView {
                     let landing = Landing { view: self.clone(), key, token, sender };
                     let asked_at = Instant::now();
                     let question = ask();
-                    // A task of its own: whoever asked first may leave, and their deadline is nobody else's.
+                    // A task of its own: whoever asked first may leave, and their deadline is nobody else's. In traces it is theirs.
+                    let question = traces::scope(traces::current(), question);
                     tokio::spawn(async move { landing.land(question.await, asked_at) });
                     flight
                 }

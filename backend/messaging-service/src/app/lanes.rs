@@ -16,9 +16,11 @@ use pg::Pool;
 use protos::messaging::v1::ErrorReason as Reason;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use traces::Span;
 
 use super::contact_view::{ContactView, Gate, Pass};
 use super::events::Events;
+use super::lane_trace;
 use crate::metrics::Metrics;
 use crate::model::Message;
 use crate::storage::send::{self, NewMessage, Outcome};
@@ -110,6 +112,8 @@ struct Item {
     message: NewMessage,
     pass: Option<Pass>,
     reply: Reply,
+    /// What a trace says of it; it ends with this.
+    span: Option<Span>,
 }
 
 /// The lanes' entrances.
@@ -168,7 +172,7 @@ impl Lanes {
     pub async fn send(&self, message: NewMessage, pass: Option<Pass>) -> Result<Sent, Error> {
         let queue = &self.queues[lane_of(message.conversation, self.queues.len())];
         let (reply, answer) = oneshot::channel();
-        queue.try_send(Item { message, pass, reply }).map_err(|error| match error {
+        queue.try_send(Item { message, pass, reply, span: lane_trace::wait() }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Overloaded,
             mpsc::error::TrySendError::Closed(_) => Error::Stopping,
         })?;
@@ -267,10 +271,16 @@ impl Lane {
         }
         self.metrics.send_batch(items.len());
         let batch: Vec<_> = items.iter().map(|item| &item.message).zip(valid_for).collect();
+        let span = lane_trace::batch(items.iter().map(|item| item.span.as_ref()), batch.len());
         let storing = send::send_messages(&mut conn, &batch, self.clock.now());
-        match tokio::time::timeout(self.patience, storing).await {
+        let stored = tokio::time::timeout(self.patience, storing).await;
+        if !matches!(stored, Ok(Ok(_))) {
+            lane_trace::failed(span.as_ref());
+        }
+        match stored {
             Ok(Ok(outcomes)) => {
                 self.events.wake();
+                lane_trace::committed(span.as_ref());
                 Ok(outcomes)
             }
             Ok(Err(error)) if error.is_unavailable() => {

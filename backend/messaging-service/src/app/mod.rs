@@ -7,6 +7,7 @@ pub mod conversations;
 pub mod erasure;
 pub mod events;
 pub mod export;
+mod lane_trace;
 pub mod lanes;
 pub mod listening;
 pub mod members;
@@ -25,6 +26,7 @@ use clock::Clock;
 use ids::{ConversationId, UserId};
 use pg::page::Limits as PageLimits;
 use pg::{Pool, Tx};
+use traces::Tracer;
 
 use crate::metrics::Metrics;
 use crate::model::Limits;
@@ -88,9 +90,10 @@ impl App {
         vault: Arc<Vault>,
         terms: Terms,
         broadcast: Broadcast,
+        tracer: Tracer,
     ) -> (Self, Workers) {
         let metrics = Arc::new(Metrics::register());
-        let (events, follower) = Events::new(&pg, &vault, terms, broadcast, clock.now(), &metrics);
+        let (events, follower) = Events::new(&pg, &vault, terms, (broadcast, tracer), clock.now(), &metrics);
         let events = Arc::new(events);
         let (lanes, workers) = Lanes::new(shape, &lanes_pg, &clock, contacts.view(), &events, &metrics);
         let (facts, facts_meter) = (moka::sync::Cache::new(REMEMBERED_CONVERSATIONS), Meter::new("conversations"));

@@ -106,7 +106,8 @@ fn of<P: Payload>(logged: &LoggedEvent, log: Option<i32>, payload: &P) -> Event 
         None => Event::derived_id(Topic::Messaging, conversation, number),
         Some(log) => Event::derived_id_in(log, Topic::Messaging, conversation, number),
     };
-    Event::new(id, logged.created_at, conversation, payload)
+    let trace = logged.trace.map(|context| context.to_string());
+    Event::new(id, logged.created_at, conversation, payload).traced(trace)
 }
 
 #[cfg(test)]
@@ -126,6 +127,7 @@ mod tests {
             subject: subject.map(|n| UserId::from(Uuid::from_u128(n))),
             sequence: Some(3),
             version: Some(4),
+            trace: None,
         }
     }
 

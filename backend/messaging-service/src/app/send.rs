@@ -4,6 +4,7 @@ use authn::{Caller, Denied};
 use errors::{Class, Classify};
 use ids::{ConversationId, MessageId, UserId};
 use protos::messaging::v1::ErrorReason as Reason;
+use traces::TraceContext;
 use tracing::instrument;
 
 use super::contact_view::Pass;
@@ -22,6 +23,11 @@ pub(super) const TRIES: usize = 4;
 
 /// Of a message when it is sent.
 const FIRST_VERSION: i64 = 1;
+
+/// Where the call stands in its trace, if that is recorded.
+fn recorded() -> Option<TraceContext> {
+    traces::current_context().filter(|context| context.is_sampled())
+}
 
 /// A message to send.
 #[derive(Clone, Debug)]
@@ -110,7 +116,8 @@ impl App {
         });
         let id = MessageId::generate(self.clock.now());
         let kept = self.vault.seal(&key, &cmd.content, (id, conversation, sender, FIRST_VERSION))?;
-        let mut message = NewMessage { id, conversation, sender, content: cmd.content, kept, client_id };
+        let mut message =
+            NewMessage { id, conversation, sender, content: cmd.content, kept, client_id, trace: recorded() };
         for _ in 0..TRIES {
             let pass = match self.pass(sender, recipient).await {
                 Ok(pass) => pass,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chassis::config::{
     AcceptedTokens, Database, Events, Fault, Listen, Paging, Peers, Redis, Secret, SecretName, Secrets, ServiceConfig,
-    Validate, duration,
+    Traces, Validate, duration,
 };
 use sealing::MasterKeys;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct Config {
     pub rate_limits: RateLimits,
     /// What replicas share: limits, and word of changes and typing.
     pub redis: Redis,
+    /// The collector that is told which call caused what.
+    pub traces: Traces,
     /// The bus that tells of changes.
     pub events: Events,
 }
@@ -75,6 +77,7 @@ impl Default for Config {
             streams: Streams::default(),
             rate_limits: RateLimits::default(),
             redis: Redis::default(),
+            traces: Traces::default(),
             events: Events::default(),
         }
     }
@@ -144,6 +147,7 @@ impl Validate for Config {
         self.streams.validate(&format!("{section}.streams"), faults);
         self.rate_limits.validate(&format!("{section}.rate_limits"), faults);
         self.redis.validate(&format!("{section}.redis"), faults);
+        self.traces.validate(&format!("{section}.traces"), faults);
         self.events.validate(&format!("{section}.events"), &self.database, faults);
         if self.limits.content_bytes * 2 > self.listen.max_request_bytes {
             let problem = "must be at least twice limits.content_bytes";

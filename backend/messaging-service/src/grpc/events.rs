@@ -27,7 +27,7 @@ impl From<Told> for pb::StreamEventsResponse {
 
 impl From<Event> for pb::StreamEventsResponse {
     fn from(event: Event) -> Self {
-        let Event { cursor, created_at, actor, change } = event;
+        let Event { cursor, created_at, actor, change, .. } = event;
         Self {
             cursor: cursor.encode(),
             conversation_id: cursor.at.conversation.to_string(),

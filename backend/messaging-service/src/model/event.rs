@@ -1,9 +1,12 @@
 //! The log of changes: what happened, where it stands, and the cursor that a client keeps.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use ids::{ConversationId, UserId};
+use traces::{Fanout, TraceContext};
 use uuid::Uuid;
 
 use super::{Conversation, Member, Message};
@@ -154,6 +157,8 @@ pub struct LoggedEvent {
     pub sequence: Option<i64>,
     /// The message's version after the change.
     pub version: Option<i64>,
+    /// Where the change stands in its trace, if that is recorded.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a client is told.
@@ -167,6 +172,8 @@ pub struct Event {
     pub actor: UserId,
     /// What happened.
     pub change: Change,
+    /// Where the change stands in its trace, if that is recorded.
+    pub trace: Option<Arc<Fanout>>,
 }
 
 /// What happened, with what it is about as it is now.

@@ -4,6 +4,7 @@
 
 use ids::{ConversationId, UserId};
 use sqlx::PgConnection;
+use traces::TraceContext;
 use uuid::Uuid;
 
 use super::unknown_code;
@@ -38,6 +39,7 @@ struct EventRow {
     sequence: Option<i64>,
     version: Option<i64>,
     kind: Option<i16>,
+    traceparent: Option<String>,
 }
 
 impl EventRow {
@@ -57,6 +59,7 @@ impl EventRow {
             subject: self.subject_id.map(UserId::from),
             sequence: self.sequence,
             version: self.version,
+            trace: self.traceparent.as_deref().and_then(TraceContext::parse),
         }))
     }
 }
@@ -73,6 +76,7 @@ macro_rules! event_row {
             sequence: $row.sequence,
             version: $row.version,
             kind: $row.kind,
+            traceparent: $row.traceparent,
         }
     };
 }
@@ -92,7 +96,7 @@ pub async fn read(
         r#"SELECT h.log_id, h.own_ids_after, h.own AS "own!", h.horizon AS "horizon!", h.newest AS "newest!",
                   e.conversation_id AS "conversation_id?", e.position AS "position?", e.event_no AS "event_no?",
                   e.created_at AS "created_at?", e.actor_id AS "actor_id?", e.subject_id AS "subject_id?",
-                  e.sequence AS "sequence?", e.version AS "version?", e.kind AS "kind?"
+                  e.sequence AS "sequence?", e.version AS "version?", e.kind AS "kind?", e.traceparent AS "traceparent?"
            FROM (SELECT k.log_id, k.own_ids_after, x.own, GREATEST(x.own, $4) AS horizon,
                         COALESCE((SELECT max(position) FROM conversation_events), 0) AS newest
                  FROM event_clock k
@@ -193,7 +197,7 @@ pub async fn read_own(conn: &mut PgConnection, stretch: Stretch<'_>) -> Result<O
         r#"SELECT k.log_id, k.expired_position, k.xid_offset + pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "future!",
                   e.conversation_id AS "conversation_id?", e.position AS "position?", e.event_no AS "event_no?",
                   e.created_at AS "created_at?", e.actor_id AS "actor_id?", e.subject_id AS "subject_id?",
-                  e.sequence AS "sequence?", e.version AS "version?", e.kind AS "kind?"
+                  e.sequence AS "sequence?", e.version AS "version?", e.kind AS "kind?", e.traceparent AS "traceparent?"
            FROM event_clock k
            LEFT JOIN LATERAL (
                (SELECT e.* FROM members mb

@@ -20,6 +20,11 @@ pub struct NewEvent<'a> {
     pub message: Option<(i64, i64)>,
 }
 
+/// Where the change that is made stands in its trace, if that is recorded: as the row has it.
+pub(super) fn traceparent() -> Option<String> {
+    traces::current_context().filter(|context| context.is_sampled()).map(|context| context.to_string())
+}
+
 /// Adds to the log. The conversation's lock must be held. Memberships that begin or end are told from here on, or up to here.
 ///
 /// # Errors
@@ -35,13 +40,14 @@ pub async fn append(
         subjects => subjects.iter().map(|user| Some(user.uuid())).collect(),
     };
     sqlx::query!(
-        "SELECT append_events_v1($1, $2, $3, $4, $5, $6, $7)",
+        "SELECT append_events_v2($1, $2, $3, $4, $5, $6, $7, $8)",
         conversation.uuid(),
         event.kind.code(),
         event.actor.uuid(),
         &subjects as _,
         event.message.map(|(sequence, _)| sequence),
         event.message.map(|(_, version)| version),
+        traceparent(),
         now,
     )
     .execute(conn)

@@ -1,10 +1,11 @@
-//! The write path: a batch of messages in one round trip and one commit (SQL function `send_messages_v2`).
+//! The write path: a batch of messages in one round trip and one commit (SQL function `send_messages_v3`).
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ids::{ConversationId, MessageId, UserId};
 use sqlx::PgConnection;
+use traces::TraceContext;
 use uuid::Uuid;
 
 use super::message_row::{ContentColumns, content};
@@ -25,6 +26,8 @@ pub struct NewMessage {
     pub kept: Kept,
     /// The client's id with the hash of the content.
     pub client_id: Option<(ClientId, Vec<u8>)>,
+    /// Where the send stands in its trace, if that is recorded.
+    pub trace: Option<TraceContext>,
 }
 
 impl NewMessage {
@@ -107,7 +110,7 @@ pub async fn send_messages(
                   r_encryption_version AS encryption_version, r_content AS content, r_sealed AS sealed,
                   r_ciphertext AS ciphertext,
                   r_nonce AS nonce
-           FROM send_messages_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"#,
+           FROM send_messages_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#,
         &args.conversations,
         &args.senders,
         &args.ids,
@@ -118,6 +121,7 @@ pub async fn send_messages(
         &args.versions as _,
         &args.hashes as _,
         &args.valid_ms as _,
+        args.traceparents() as _,
         now,
     )
     .fetch_all(conn)
@@ -169,7 +173,7 @@ pub async fn send_messages(
 }
 
 fn corrupt(index: i64, fault: &str) -> pg::Corrupt {
-    pg::Corrupt { table: "messages", column: "send_messages_v2", row: index.to_string(), fault: fault.to_owned() }
+    pg::Corrupt { table: "messages", column: "send_messages_v3", row: index.to_string(), fault: fault.to_owned() }
 }
 
 /// The batch turned into one array a column.
@@ -184,6 +188,7 @@ struct Arguments<'a> {
     versions: Vec<Option<i32>>,
     hashes: Vec<Option<&'a [u8]>>,
     valid_ms: Vec<Option<i32>>,
+    traces: Vec<Option<TraceContext>>,
 }
 
 impl<'a> Arguments<'a> {
@@ -199,6 +204,7 @@ impl<'a> Arguments<'a> {
             versions: Vec::with_capacity(n),
             hashes: Vec::with_capacity(n),
             valid_ms: Vec::with_capacity(n),
+            traces: vec![],
         }
     }
 
@@ -214,5 +220,15 @@ impl<'a> Arguments<'a> {
         self.nonces.push(columns.nonce);
         self.versions.push(columns.version);
         self.valid_ms.push(valid_for.map(|left| i32::try_from(left.as_millis()).unwrap_or(i32::MAX)));
+        if message.trace.is_some() {
+            self.traces.resize(self.valid_ms.len() - 1, None);
+            self.traces.push(message.trace);
+        }
+    }
+
+    /// One for each message up to the last that is recorded; nothing if none is.
+    fn traceparents(&self) -> Option<Vec<Option<String>>> {
+        let text = |trace: &Option<TraceContext>| trace.map(|trace| trace.to_string());
+        (!self.traces.is_empty()).then(|| self.traces.iter().map(text).collect())
     }
 }

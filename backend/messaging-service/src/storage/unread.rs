@@ -26,10 +26,11 @@ pub async fn mark_read(
     now: DateTime<Utc>,
 ) -> Result<Option<Marked>, pg::Error> {
     let row = sqlx::query!(
-        r#"SELECT r_unread AS "unread!", r_moved AS "moved!" FROM mark_read_v1($1, $2, $3, $4)"#,
+        r#"SELECT r_unread AS "unread!", r_moved AS "moved!" FROM mark_read_v2($1, $2, $3, $4, $5)"#,
         message.uuid(),
         reader.uuid(),
         told_up_to,
+        super::events::traceparent(),
         now,
     )
     .fetch_optional(conn)

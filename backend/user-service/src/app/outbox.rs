@@ -64,8 +64,8 @@ impl App {
         mut tx: Tx,
         told: impl IntoIterator<Item = Event>,
     ) -> Result<(), pg::Error> {
-        let trace = rpc::current().and_then(|call| call.traceparent);
-        let traced = |event: Event| event.traced(trace.as_deref().map(str::to_owned));
+        let trace = traces::current_context().map(|context| context.to_string());
+        let traced = |event: Event| event.traced(trace.clone());
         let told: Vec<Event> = told.into_iter().map(traced).collect();
         outbox::append(&mut tx, &told).await?;
         tx.commit().await?;

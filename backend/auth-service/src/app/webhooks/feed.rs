@@ -11,6 +11,7 @@ use events::{Bus, Consumer, Event, Handler, HandlerError, KINDS, Kind};
 use ids::DeliveryId;
 use sqlx::PgConnection;
 use tokio::time::sleep;
+use traces::Tracer;
 use uuid::Uuid;
 
 use super::envelope;
@@ -120,7 +121,7 @@ impl Handler for Feed {
 impl App {
     /// Makes deliveries of the bus's events for as long as there are webhooks, for ever. While there are none nothing is read:
     /// noting every message of an installation as acted on would fill a table for nobody.
-    pub async fn feed_webhooks(self: Arc<Self>, bus: Bus) {
+    pub async fn feed_webhooks(self: Arc<Self>, bus: Bus, tracer: Tracer) {
         let mut has_rested = false;
         loop {
             match self.step(self.oldest_webhook()).await {
@@ -129,7 +130,8 @@ impl App {
                         self.skip_to(&bus, since).await;
                     }
                     let feed = Feed::new(self.clock.clone(), Arc::clone(&self.wishes));
-                    let feed = Consumer::new(Feed::NAME, self.pg.clone(), self.clock.clone(), feed);
+                    let feed =
+                        Consumer::new(Feed::NAME, self.pg.clone(), self.clock.clone(), feed).traced(tracer.clone());
                     tokio::select! {
                         () = feed.with(self.config.events.consumer_options()).run(bus.clone()) => {}
                         () = self.until_there_is_no_webhook() => {}

@@ -11,6 +11,7 @@ mod secrets;
 mod sections;
 mod source;
 mod tls;
+mod traces;
 mod values;
 
 pub use self::tls::{ClientCertificates, ListenTls, PeersTls, Plaintext};
@@ -22,4 +23,5 @@ pub use redis::Redis;
 pub use secrets::{SecretName, Secrets, ServiceConfig};
 pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging};
 pub use source::{Fault, Faults, PLACEHOLDER, Source, Validate, unfilled_problem};
+pub use traces::{NotPairs, Ratio, Traces};
 pub use values::{Secret, address, duration};

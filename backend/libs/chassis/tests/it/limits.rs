@@ -39,6 +39,7 @@ async fn start(world: &World, clock: Clock, listen: Listen) -> Running {
         grpc: Routes::from(world.routes.clone()),
         http: axum::Router::new(),
         ready_after: async {}.boxed(),
+        tracer: Default::default(),
         record_metrics: Arc::new(|| {}),
     };
     service.start(&listen, &world.life).await.expect("ports are free")

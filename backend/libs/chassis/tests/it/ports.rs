@@ -39,6 +39,7 @@ async fn start(world: &World) -> Running {
         grpc: Routes::from(world.routes.clone()),
         http: axum::Router::new(),
         ready_after: async {}.boxed(),
+        tracer: Default::default(),
         record_metrics: std::sync::Arc::new(|| {}),
     };
     service.start(&Listen::on(0, 0), &world.life).await.expect("ports are free")

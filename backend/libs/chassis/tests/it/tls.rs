@@ -44,6 +44,7 @@ pub async fn start(world: &World, listen: &Listen, http: Router) -> Running {
         grpc: Routes::from(world.routes.clone()),
         http,
         ready_after: async {}.boxed(),
+        tracer: Default::default(),
         record_metrics: Arc::new(|| {}),
     };
     service.start(listen, &world.life).await.expect("ports are free and files are good")

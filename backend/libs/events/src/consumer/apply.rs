@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::lane::{Failure, Lane};
 use super::{Consumer, Handler, HandlerError, dead_letters, inbox};
-use crate::Event;
 use crate::chain::chain;
+use crate::{Event, trace};
 
 impl<H: Handler> Consumer<H> {
     /// Acts on events of one topic, in order, and notes that. After an error nothing of it may be committed. The consumer's place
@@ -48,7 +48,9 @@ impl<H: Handler> Consumer<H> {
 
     /// Has the handler act on one event: in time, and without a panic.
     pub(super) async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
+        let span = trace::process(&self.tracer, self.name, self.system, event);
         let handling = AssertUnwindSafe(self.handler.handle(conn, event)).catch_unwind();
+        let handling = traces::scope(trace::current(span.as_ref(), event), handling);
         let outcome = match timeout(self.options.handle_within, handling).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(HandlerError::permanent("the handler panicked")),
@@ -56,6 +58,9 @@ impl<H: Handler> Consumer<H> {
                 Err(HandlerError::transient(format!("handling took longer than {:?}", self.options.handle_within)))
             }
         };
+        if let Some(span) = span {
+            trace::processed(&span, outcome.is_ok());
+        }
         if let Err(error) = &outcome {
             metrics::counter!("nova_consumer_failures_total", "consumer" => self.name).increment(1);
             tracing::warn!(

@@ -19,6 +19,7 @@ use std::time::Duration;
 use clock::Clock;
 use pg::Pool;
 use sqlx::PgConnection;
+use traces::Tracer;
 
 use crate::{Bus, DecodeError, Event, Kind, Topic};
 
@@ -133,6 +134,9 @@ pub struct Consumer<H> {
     clock: Clock,
     handler: H,
     options: ConsumerOptions,
+    tracer: Tracer,
+    /// What traces call the bus that it listens to.
+    system: &'static str,
 }
 
 impl<H: Handler> Consumer<H> {
@@ -140,7 +144,15 @@ impl<H: Handler> Consumer<H> {
     /// same in all processes that share the work, such as `messaging.blocks`, and must never change: it is what the bus and
     /// the inbox know it by. A new name begins with the oldest event that the bus still has.
     pub fn new(name: &'static str, pool: Pool, clock: Clock, handler: H) -> Self {
-        Self { name, pool, clock, handler, options: ConsumerOptions::default() }
+        let (options, tracer) = (ConsumerOptions::default(), Tracer::default());
+        Self { name, pool, clock, handler, options, tracer, system: "" }
+    }
+
+    /// The same, whose work is recorded.
+    #[must_use]
+    pub fn traced(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     /// Goes about it in another way than by default.
@@ -159,7 +171,8 @@ impl<H: Handler> Consumer<H> {
     }
 
     /// Goes on for ever. It may be dropped at any moment; what was not committed by then is done again.
-    pub async fn run(self, bus: Bus) {
+    pub async fn run(mut self, bus: Bus) {
+        self.system = bus.system();
         match bus {
             Bus::Log(log) => {
                 let streams = Self::topics().into_iter().map(|topic| self.follow_log(&log, topic));

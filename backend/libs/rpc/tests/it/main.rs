@@ -18,5 +18,5 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is known of a call that ends after `left`.
 fn context(left: Duration) -> CallContext {
-    CallContext { deadline: Instant::now() + left, request_id: "a-call".into(), traceparent: None, is_retry: false }
+    CallContext { deadline: Instant::now() + left, request_id: "a-call".into(), is_retry: false }
 }

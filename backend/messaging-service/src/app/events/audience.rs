@@ -107,6 +107,7 @@ mod tests {
             subject,
             sequence: None,
             version: None,
+            trace: None,
         }
     }
 

@@ -1,7 +1,10 @@
 //! What events show: the messages, members and conversations that they point to, as these are now.
 
+use std::sync::Arc;
+
 use ids::UserId;
 use pg::Pool;
+use traces::Fanout;
 
 use super::super::vault::{self, Vault};
 use crate::model::{Change, Cursor, Event, EventKind, LoggedEvent};
@@ -70,7 +73,8 @@ pub async fn fill(
         let change = change(e)?;
         let superseded = change.message().is_some_and(|message| Some(message.version) != e.version);
         let cursor = Cursor { log, at: e.at };
-        Some(Filled { event: Event { cursor, created_at: e.created_at, actor: e.actor, change }, superseded })
+        let trace = e.trace.map(|context| Arc::new(Fanout::new(context)));
+        Some(Filled { event: Event { cursor, created_at: e.created_at, actor: e.actor, change, trace }, superseded })
     };
     let mut filled: Vec<_> = logged.iter().map(|e| fill(e)).collect();
     let messages = filled.iter_mut().flatten().filter_map(|filled| filled.event.change.message_mut());

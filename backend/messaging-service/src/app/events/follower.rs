@@ -10,6 +10,7 @@ use ids::{ConversationId, UserId};
 use pg::Pool;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
+use traces::{Kind, Tracer};
 
 use super::super::vault::{self, Vault};
 use super::audience::Audience;
@@ -27,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(32);
 const STUCK_AFTER: Duration = Duration::from_millis(50);
 /// How long to wait after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_millis(250);
+/// From when it looks until those who listen have been handed what is new.
+const FOLLOW: &str = "follow conversation_events";
 /// How long one step may take, beyond what the database allows a statement.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -38,6 +41,7 @@ pub struct Follower {
     typing: mpsc::Receiver<Typing>,
     poll: Duration,
     audience: Audience,
+    tracer: Tracer,
     /// Since when the snapshots' horizon has stood where it does, with something beyond it.
     held: Option<(i64, Instant)>,
 }
@@ -55,7 +59,13 @@ enum Found {
 impl Follower {
     /// A follower; `poll` is how often it looks without being woken.
     pub fn new(hub: Arc<Hub>, pg: Pool, vault: Arc<Vault>, typing: mpsc::Receiver<Typing>, poll: Duration) -> Self {
-        Self { hub, pg, vault, typing, poll, audience: Audience::default(), held: None }
+        let (audience, tracer) = (Audience::default(), Tracer::default());
+        Self { hub, pg, vault, typing, poll, audience, tracer, held: None }
+    }
+
+    /// The same, whose looks at what is recorded are recorded.
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Follows for ever.
@@ -134,6 +144,7 @@ impl Follower {
 
     /// Reads and hands out the next piece of the log.
     async fn step(&mut self, reached: Option<Reached>) -> Result<(Reached, Found), vault::Error> {
+        let begun = std::time::Instant::now();
         let mut conn = self.pg.conn().await?;
         let stuck = self.held.is_some_and(|(_, since)| since.elapsed() >= STUCK_AFTER);
         let horizon = if stuck { Some(event_log::horizon_here(&mut conn).await?) } else { None };
@@ -143,7 +154,7 @@ impl Follower {
         drop(conn);
         let is_full = events.len() as i64 >= STEP;
         if !events.is_empty() {
-            self.hand_out(log, &events).await?;
+            self.hand_out(log, &events, begun).await?;
         }
         let at = match events.last() {
             Some(last) if is_full => last.at,
@@ -168,7 +179,12 @@ impl Follower {
         Ok((Reached { log, at }, found))
     }
 
-    async fn hand_out(&mut self, log: i32, events: &[LoggedEvent]) -> Result<(), vault::Error> {
+    async fn hand_out(
+        &mut self,
+        log: i32,
+        events: &[LoggedEvent],
+        begun: std::time::Instant,
+    ) -> Result<(), vault::Error> {
         self.audience.make_room();
         let first = events.first().map_or(0, |event| event.at.order);
         self.meet(events.iter().map(|event| event.at.conversation), first).await?;
@@ -190,6 +206,10 @@ impl Follower {
             };
             let conversation = logged.at.conversation;
             let users = if superseded { self.still_members(conversation, users) } else { users };
+            let span = self.tracer.follow(logged.trace, || FOLLOW.to_owned(), Kind::Internal, begun);
+            if let Some(span) = &span {
+                span.set("nova.conversation.id", conversation.to_string()).set("nova.listeners", users.len());
+            }
             self.hub.deliver(conversation, &Delivery::Event(Arc::new(event)), &users);
         }
         Ok(())

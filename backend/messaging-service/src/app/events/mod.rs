@@ -21,6 +21,7 @@ use ids::{ConversationId, UserId};
 use pg::Pool;
 use protos::messaging::v1::ErrorReason as Reason;
 use tokio::sync::{Semaphore, mpsc};
+use traces::Tracer;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -159,18 +160,20 @@ impl Events {
         pg: &Pool,
         vault: &Arc<Vault>,
         terms: Terms,
-        broadcast: Broadcast,
+        (broadcast, tracer): (Broadcast, Tracer),
         started_at: DateTime<Utc>,
         metrics: &Arc<Metrics>,
     ) -> (Self, Follower) {
         let (hub, typing) = Hub::new(Arc::clone(metrics));
-        let follower = Follower::new(Arc::clone(&hub), pg.clone(), Arc::clone(vault), typing, terms.poll);
+        let follower =
+            Follower::new(Arc::clone(&hub), pg.clone(), Arc::clone(vault), typing, terms.poll).traced(tracer.clone());
         let streams = Arc::new(Streams {
             hub,
             pg: pg.clone(),
             vault: Arc::clone(vault),
             readers: Semaphore::new(READERS),
             terms,
+            tracer,
         });
         let recent_typing =
             moka::sync::Cache::builder().max_capacity(REMEMBERED_TYPING).time_to_live(TYPING_EVERY).build();

@@ -7,6 +7,7 @@ use ids::{ConversationId, UserId};
 use pg::Pool;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
+use traces::{Kind, Span, TraceContext, Tracer};
 
 use super::super::vault::Vault;
 use super::contents::fill;
@@ -26,6 +27,7 @@ pub struct Streams {
     /// How many read from the log at once; the others wait, so that they do not take all connections.
     pub readers: Semaphore,
     pub terms: Terms,
+    pub tracer: Tracer,
 }
 
 /// What bounds streams.
@@ -52,6 +54,8 @@ pub struct Reader {
     /// Up to where the log had been handed out when the seat was taken.
     reached: Reached,
     out: mpsc::Sender<Result<Told, Box<Error>>>,
+    /// The call that the stream is the answer to, if that is recorded.
+    call: Option<TraceContext>,
     /// A place in the outlet that is kept for why the stream ends.
     last_word: mpsc::OwnedPermit<Result<Told, Box<Error>>>,
 }
@@ -85,7 +89,8 @@ impl Reader {
         let last_word = out.clone().reserve_owned().await.map_err(|_| Error::Stopping)?;
         let (seat, reached) = take_seat(&streams, user, only.clone()).await?;
         let at = cursor.unwrap_or(Cursor { log: reached.log, at: reached.at });
-        let reader = Self { streams, user, only, at, seat, reached, out, last_word };
+        let call = traces::current().span.map(|span| span.context());
+        let reader = Self { streams, user, only, at, seat, reached, out, call, last_word };
         if cursor.is_some() {
             reader.read(0).await?;
         }
@@ -188,9 +193,27 @@ impl Reader {
 
     async fn tell_event(&mut self, event: Arc<Event>) -> Result<(), End> {
         let cursor = event.cursor;
+        let delivery = self.delivery(&event);
         self.tell(Told::Event(event)).await?;
+        drop(delivery);
         self.at = cursor;
         Ok(())
+    }
+
+    /// What the change's trace says of its delivery here, from now until the stream's connection has taken it.
+    fn delivery(&self, event: &Event) -> Option<Span> {
+        let change = event.trace.as_ref()?.next();
+        let span = self.streams.tracer.follow(
+            change,
+            || "deliver event".to_owned(),
+            Kind::Internal,
+            std::time::Instant::now(),
+        )?;
+        if let Some(call) = self.call {
+            span.link(call);
+        }
+        span.set("rpc.method", "nova.messaging.v1.MessagingService/StreamEvents");
+        Some(span)
     }
 
     async fn tell(&self, told: Told) -> Result<(), End> {

@@ -1,0 +1,3 @@
+//! Tracing as those see it who are traced.
+
+mod costs;
