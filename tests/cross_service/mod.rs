@@ -13,5 +13,6 @@ mod paging;
 mod rest;
 mod sessions;
 mod tls;
+mod traces;
 mod unread;
 mod updates;

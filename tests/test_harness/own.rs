@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chassis::config::{Database, Events, Listen, ListenTls, PeersTls, Secret, SecretName, Secrets, ServiceConfig};
+use chassis::config::{
+    Database, Events, Listen, ListenTls, PeersTls, Secret, SecretName, Secrets, ServiceConfig, Traces,
+};
 use chassis::{Lifecycle, Running, Wiring};
 use clock::Clock;
 use testkit::{Certificates, TestDatabase};
@@ -40,6 +42,8 @@ pub(crate) struct Terms {
     pub signing_key_pem: String,
     /// TLS on every port and between services; none: plaintext.
     pub tls: Option<Tls>,
+    /// What is recorded, and who is told.
+    pub traces: Traces,
 }
 
 /// A certificate and a key for each service.
@@ -165,11 +169,12 @@ impl OwnServices {
         let listen = Listen { tls: listen_tls, ..Listen::on(0, 0) };
         let log = Database { max_connections: 4, ..self.events.section() };
         let bus = Events { database: log, ..Events::default() };
+        let traces = self.terms.traces.clone();
         // Limits are tested in the services; here is done at once what people do in a day.
         let running = match service {
             ServiceName::Auth => {
                 let mut config =
-                    auth_service::Config { listen, database, events: bus, ..auth_service::Config::default() };
+                    auth_service::Config { listen, database, events: bus, traces, ..auth_service::Config::default() };
                 (config.peers.user_url, config.peers.user_name, config.peers.tls) = (user, user_name, peers_tls);
                 (config.peers.messaging_url, config.peers.messaging_name) = (messaging, messaging_name);
                 config.tokens.private_key_pem = self.terms.signing_key_pem.as_str().into();
@@ -181,7 +186,7 @@ impl OwnServices {
             }
             ServiceName::User => {
                 let mut config =
-                    user_service::Config { listen, database, events: bus, ..user_service::Config::default() };
+                    user_service::Config { listen, database, events: bus, traces, ..user_service::Config::default() };
                 (config.peers.auth_url, config.peers.messaging_url) = (auth, messaging);
                 (config.peers.auth_name, config.peers.messaging_name) = (auth_name, messaging_name);
                 config.peers.tls = peers_tls;
@@ -190,7 +195,8 @@ impl OwnServices {
                 user_service::start(config, life.clone(), Wiring::default()).await?
             }
             ServiceName::Messaging => {
-                let mut config = messaging_service::Config { listen, database, events: bus, ..Default::default() };
+                let mut config =
+                    messaging_service::Config { listen, database, events: bus, traces, ..Default::default() };
                 config.keys = self.keys.section();
                 (config.peers.auth_url, config.peers.user_url) = (auth, user);
                 (config.peers.auth_name, config.peers.user_name, config.peers.tls) = (auth_name, user_name, peers_tls);

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use auth_service::model::{Role, Username};
+use chassis::config::Traces;
 use clock::Clock;
 use hyper_util::rt::TokioIo;
 use ids::SessionId;
@@ -89,6 +90,14 @@ impl World {
     /// If they can't be started; the message says why.
     pub async fn own_with_tls() -> Self {
         Self::own_by(Terms { tls: Some(Tls::new()), ..Terms::default() }).await
+    }
+
+    /// The same, which record as `traces` says.
+    ///
+    /// # Panics
+    /// If they can't be started; the message says why.
+    pub async fn own_traced(traces: Traces) -> Self {
+        Self::own_by(Terms { traces, ..Terms::default() }).await
     }
 
     async fn own_by(terms: Terms) -> Self {

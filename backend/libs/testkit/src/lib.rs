@@ -5,6 +5,7 @@
 
 mod certificates;
 mod client;
+mod collector;
 mod database;
 mod dice;
 mod event_log;
@@ -18,6 +19,7 @@ mod tokens;
 
 pub use certificates::Certificates;
 pub use client::{As, Authorized, channel};
+pub use collector::{Collector, Manners, SeenSpan};
 pub use database::TestDatabase;
 pub use dice::Dice;
 pub use event_log::EventLog;
