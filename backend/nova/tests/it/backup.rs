@@ -134,7 +134,7 @@ async fn sent_events(home: &Home, count: usize) -> Vec<Uuid> {
             sqlx::query_scalar("SELECT id FROM events WHERE type = 'nova.message.sent.v1' ORDER BY position")
                 .fetch_all(&mut database(home, "nova_events").await)
                 .await
-                .unwrap();
+                .expect("ids");
         (ids.len() == count).then_some(ids)
     })
     .await
