@@ -328,6 +328,55 @@ async fn the_metrics_of_a_call_lead_to_its_trace() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn calls_over_rest_and_server_sent_events_are_in_their_callers_trace() -> Outcome {
+    use http_body_util::{BodyExt, Full};
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+
+    let collector = Collector::start().await;
+    let world = World::own_traced(recorded(&collector, 1.0)).await;
+    let [ada, bob] = world.people(["ada", "bob"]).await?;
+    let conversation = ada.direct_with(&bob).await?.id;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
+    let at = world.http(ServiceName::Messaging).await?;
+    let request = |person: &Person, method: http::Method, path: &str, trace: u128, body: String| {
+        http::Request::builder()
+            .method(method)
+            .uri(format!("{at}{path}"))
+            .header("authorization", format!("Bearer {}", person.tokens.access_token))
+            .header("content-type", "application/json")
+            .header("traceparent", parent(trace))
+            .body(Full::from(body))
+            .expect("a request")
+    };
+    let listen = request(&bob, http::Method::GET, "/api/v1/events", 0x55e, String::new());
+    let mut events = client.request(listen).await.expect("a stream").into_body();
+    events.frame().await.expect("it begins").expect("a heartbeat");
+    let path = format!("/api/v1/conversations/{conversation}/messages");
+    let body = format!("{{\"senderId\":\"{}\",\"content\":\"over REST\"}}", ada.id);
+    let sent = client.request(request(&ada, http::Method::POST, &path, 0x4e57, body)).await.expect("an answer");
+    assert_eq!(sent.status(), 200);
+    collector
+        .until("the send and its delivery", &format!("{:032x}", 0x4e57), |spans| {
+            (!named(spans, SEND).is_empty() && !named(spans, "deliver event").is_empty()).then_some(())
+        })
+        .await;
+    // A stream's own span ends with the stream.
+    let of_stream = format!("{:032x}", 0x55e);
+    assert_eq!(collector.trace(&of_stream), []);
+    drop(events);
+    collector
+        .until("the stream", &of_stream, |spans| {
+            let stream = "nova.messaging.v1.MessagingService/StreamEvents";
+            named(spans, stream)
+                .first()
+                .map(|span| assert_eq!(span.attributes["rpc.response.status_code"], "CANCELLED"))
+        })
+        .await;
+    Ok(())
+}
+
 /// How many of the messaging service's spans came to that.
 async fn counted(world: &World, outcome: &str) -> Outcome<f64> {
     let metrics = metrics_of(world).await?;

@@ -37,6 +37,7 @@ use tracing::field::Empty;
 
 use crate::call_trace::{self, CallTrace};
 use crate::config::Listen;
+use crate::deadline::grpc_timeout;
 use crate::refusal::{Refusal, code_of, explain};
 use crate::streams::{Meters, Opening, Streams};
 use crate::{Lifecycle, PeerAddress, age, exemplars};
@@ -383,42 +384,4 @@ fn with_id<B>(mut response: Response<B>, id: &str) -> Response<B> {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-/// `grpc-timeout`: up to eight digits and a unit.
-fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let n: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(n * 3600),
-        "M" => Duration::from_secs(n * 60),
-        "S" => Duration::from_secs(n),
-        "m" => Duration::from_millis(n),
-        "u" => Duration::from_micros(n),
-        "n" => Duration::from_nanos(n),
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grpc_timeouts_follow_the_specification() {
-        let of = |v: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", v.parse().expect("header"));
-            grpc_timeout(&headers)
-        };
-        assert_eq!(of("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(of("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
-        for bad in ["", "m", "-1m", "123456789S", "5x", "1.5S"] {
-            assert_eq!(of(bad), None, "{bad}");
-        }
-    }
 }

@@ -6,6 +6,7 @@ mod bus;
 mod call_trace;
 pub mod config;
 mod connection;
+mod deadline;
 mod exemplars;
 mod grpc_web;
 mod guard;

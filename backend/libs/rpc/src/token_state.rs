@@ -32,7 +32,8 @@ pub async fn follow_token_state(verifier: &Verifier, auth: PeerChannel, every: D
             _ = ticks.tick() => {}
             () = verifier.keys_expected() => {}
         }
-        match sync(verifier, &mut client, since.clone()).await {
+        let asking = sync(verifier, &mut client, since.clone());
+        match traces::scope(traces::Current::unrecorded(), asking).await {
             Ok(as_of) => {
                 if warned {
                     tracing::info!("the auth service answers again");

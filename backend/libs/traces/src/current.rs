@@ -24,6 +24,12 @@ impl From<Span> for Current {
 }
 
 impl Current {
+    /// Work that would fill a collector with nothing, such as asking the same again and again: whoever is called by it and
+    /// believes us records nothing of it.
+    pub fn unrecorded() -> Self {
+        Self { context: Some(TraceContext::root().unsampled()), ..Self::default() }
+    }
+
     /// A span of what is a part of what is going on, if that is recorded.
     pub fn child(&self, name: impl FnOnce() -> String, kind: Kind) -> Option<Span> {
         self.span.as_ref().map(|span| span.child(name(), kind))

@@ -5,6 +5,7 @@ mod bus;
 mod process;
 mod secrets;
 mod tls;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -47,7 +47,7 @@ impl Home {
                 command.env(format!("NOVA_{service}__LISTEN__{kind}_PORT"), "0");
             }
         }
-        for usual in ["DATABASE_URL", "REDIS_URL", "KAFKA_BROKERS"] {
+        for usual in ["DATABASE_URL", "REDIS_URL", "KAFKA_BROKERS", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
             command.env_remove(usual);
         }
         command

@@ -166,6 +166,8 @@ pub async fn while_the_bus_is_away_rows_wait_and_then_all_arrive(world: World) {
     let _consumer = world.start_consumer(&faults).await;
     world.commit_change(A).await;
     world.eventually_effects(1).await;
+    // The effect may be there before the relay has heard that its publication was stored.
+    eventually("the outbox is empty", SOON, async || (world.waiting().await == 0).then_some(())).await;
     world.cut();
     let (bus, _worker) = world.bus().await;
     for _ in 0..20 {
