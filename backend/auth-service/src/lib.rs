@@ -104,7 +104,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Zstd)
         .send_compressed(CompressionEncoding::Gzip);
-    let metrics_pg = pg.clone();
+    let measured = Arc::clone(&app);
     let service = Service {
         name: NAME,
         grpc_name: GRPC_NAME,
@@ -117,7 +117,7 @@ pub async fn start(config: Config, life: Lifecycle, wiring: Wiring) -> anyhow::R
         // The database has answered, and the keys are known.
         ready_after: Box::pin(async {}),
         tracer,
-        record_metrics: Arc::new(move || metrics_pg.record_metrics()),
+        record_metrics: Arc::new(move || measured.record_metrics()),
     };
     service.start(&config.listen, &life).await
 }
@@ -176,6 +176,8 @@ fn spawn_workers(app: &Arc<App>, outbox: mail::Outbox, life: &Lifecycle) {
     life.spawn_droppable("auth profiles", async move { worker.follow_profiles().await });
     let worker = Arc::clone(app);
     life.spawn_droppable("auth sweeper", async move { worker.keep_clean().await });
+    let worker = Arc::clone(app);
+    life.spawn_droppable("auth audit watch", async move { worker.watch_audit_log().await });
     let (worker, stop) = (Arc::clone(app), life.stopping().clone());
     life.spawn("auth audit log", async move {
         worker.follow_repeats(stop).await;

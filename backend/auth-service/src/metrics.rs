@@ -1,40 +1,51 @@
 //! What the auth service counts besides its calls.
 
-use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram};
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// The service's own counters.
 pub struct Metrics {
     registered: Counter,
     deleted: Counter,
     profile_sync_failed: Counter,
+    mails_sent: Counter,
+    mails_repeated: Counter,
+    mails_given_up: Counter,
+    audit_faults: Gauge,
+    audit_checked: Gauge,
+    key_age: Gauge,
 }
 
 impl Metrics {
     /// Describes and makes the counters.
     pub fn register() -> Self {
-        describe_counter!("nova_auth_registrations_total", "accounts made");
-        describe_counter!("nova_auth_deletions_total", "accounts deleted");
-        describe_counter!("nova_auth_logins_total", "log-ins tried, by outcome");
-        describe_counter!("nova_auth_refreshes_total", "refresh tokens presented, by outcome");
-        describe_counter!(
-            "nova_auth_profile_sync_failures_total",
-            "times the user service could not be told of an account"
-        );
-        describe_counter!(
-            "nova_webhook_attempts_total",
-            "deliveries tried, by outcome: delivered, failed (tried again), given_up, gone (the receiver wants no more)"
-        );
-        describe_histogram!("nova_webhook_attempt_seconds", "how long trying a delivery took");
-        describe_gauge!("nova_webhook_deliveries_in_flight", "deliveries that this process is sending");
-        describe_gauge!(
-            "nova_webhook_oldest_pending_seconds",
-            "age of the oldest delivery that waits for an enabled webhook"
-        );
-        describe_gauge!("nova_webhooks_disabled", "webhooks that are disabled");
+        describe();
+        let mails = |outcome| counter!("nova_mails_total", "outcome" => outcome);
+        for outcome in ["delivered", "failed", "given_up", "gone"] {
+            let _ = counter!("nova_webhook_attempts_total", "outcome" => outcome);
+        }
+        let _ = histogram!("nova_webhook_attempt_seconds");
+        for gauge in
+            ["nova_webhook_deliveries_in_flight", "nova_webhook_oldest_pending_seconds", "nova_webhooks_disabled"]
+        {
+            let _ = gauge!(gauge);
+        }
+        for outcome in ["ok", "invalid_credentials", "locked", "limited", "totp", "disabled", "error"] {
+            let _ = counter!("nova_auth_logins_total", "outcome" => outcome);
+        }
+        for outcome in ["ok", "reused", "refused", "error"] {
+            let _ = counter!("nova_auth_refreshes_total", "outcome" => outcome);
+        }
         Self {
             registered: counter!("nova_auth_registrations_total"),
             deleted: counter!("nova_auth_deletions_total"),
             profile_sync_failed: counter!("nova_auth_profile_sync_failures_total"),
+            mails_sent: mails("sent"),
+            mails_repeated: mails("repeated"),
+            mails_given_up: mails("given_up"),
+            audit_faults: gauge!("nova_audit_faults"),
+            audit_checked: gauge!("nova_audit_checked_timestamp_seconds"),
+            key_age: gauge!("nova_auth_signing_key_age_seconds"),
         }
     }
 
@@ -62,4 +73,65 @@ impl Metrics {
     pub fn profile_sync_failed(&self) {
         self.profile_sync_failed.increment(1);
     }
+
+    /// A mail was sent.
+    pub fn mail_sent(&self) {
+        self.mails_sent.increment(1);
+    }
+
+    /// A mail could not be sent and will be tried again.
+    pub fn mail_repeated(&self) {
+        self.mails_repeated.increment(1);
+    }
+
+    /// A mail could not be sent and will not be tried again.
+    pub fn mail_given_up(&self) {
+        self.mails_given_up.increment(1);
+    }
+
+    /// The audit log is known to have so many faults; nothing is known of what came after that time.
+    pub fn audit_checked(&self, faults: usize, at: DateTime<Utc>) {
+        self.audit_faults.set(faults as f64);
+        self.audit_checked.set(at.timestamp() as f64);
+    }
+
+    /// The key that tokens are signed with has been in force for so long.
+    pub fn signing_key_age(&self, age: TimeDelta) {
+        self.key_age.set(age.as_seconds_f64().max(0.0));
+    }
+}
+
+fn describe() {
+    describe_counter!("nova_auth_registrations_total", "Accounts made");
+    describe_counter!("nova_auth_deletions_total", "Accounts deleted");
+    describe_counter!("nova_auth_logins_total", "Log-ins tried, by outcome");
+    describe_counter!("nova_auth_refreshes_total", "Refresh tokens presented, by outcome");
+    describe_counter!(
+        "nova_auth_profile_sync_failures_total",
+        "Times the user service could not be told of an account"
+    );
+    describe_gauge!(
+        "nova_auth_signing_key_age_seconds",
+        "How long the key that tokens are signed with has been in force"
+    );
+    describe_gauge!(
+        "nova_audit_faults",
+        "Rows of the audit log that were changed, added or removed by hand, at the last look"
+    );
+    describe_gauge!(
+        "nova_audit_checked_timestamp_seconds",
+        "When the audit log was last proved, in Unix time; before the first time, when the service started"
+    );
+    describe_counter!("nova_mails_total", "Mails: sent, repeated (could not be sent, tried again), given_up");
+    describe_counter!(
+        "nova_webhook_attempts_total",
+        "Deliveries tried, by outcome: delivered, failed (tried again), given_up, gone (the receiver wants no more)"
+    );
+    describe_histogram!("nova_webhook_attempt_seconds", "How long trying a delivery took");
+    describe_gauge!("nova_webhook_deliveries_in_flight", "Deliveries that this process is sending");
+    describe_gauge!(
+        "nova_webhook_oldest_pending_seconds",
+        "Age of the oldest delivery that waits for an enabled webhook"
+    );
+    describe_gauge!("nova_webhooks_disabled", "Webhooks that are disabled");
 }

@@ -1,4 +1,4 @@
-//! `nova admin verify-audit`: proves the audit log against its MACs.
+//! Proves the audit log against its MACs: for `nova admin verify-audit`, and again and again in a running service.
 
 use std::fmt;
 
@@ -12,6 +12,8 @@ use crate::storage::audit_chains::{self, Chain, Link};
 
 /// Rows that are read at once.
 const BATCH: i64 = 1_000;
+/// One snapshot, so that what is written meanwhile is no fault.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Faults that are told of; where there are so many, more say nothing new.
 const MOST_FAULTS: usize = 100;
 
@@ -67,17 +69,30 @@ pub async fn verify_audit(
     since: Option<&Checkpoint>,
 ) -> Result<Report, KeyError> {
     let master = root_key(conn, masters).await?;
-    // One snapshot, so that what is written meanwhile is no fault.
-    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(pg::Error::from)?;
+    let mut tx = conn.begin_with(SNAPSHOT).await.map_err(pg::Error::from)?;
     let sealed = audit_chains::find_key(&mut tx).await?.ok_or(KeyError::Missing)?;
     let key = AuditKey::open(&master, &sealed)?;
-    let chains = audit_chains::list_chains(&mut tx).await?;
+    Ok(verify_chains(&mut tx, &key, since).await?)
+}
+
+/// The same with the key at hand, in a snapshot of its own.
+pub(crate) async fn verify_with(
+    conn: &mut PgConnection,
+    key: &AuditKey,
+    since: Option<&Checkpoint>,
+) -> Result<Report, pg::Error> {
+    let mut tx = conn.begin_with(SNAPSHOT).await.map_err(pg::Error::from)?;
+    verify_chains(&mut tx, key, since).await
+}
+
+async fn verify_chains(tx: &mut PgConnection, key: &AuditKey, since: Option<&Checkpoint>) -> Result<Report, pg::Error> {
+    let chains = audit_chains::list_chains(tx).await?;
     let mut walk = Walk { key, faults: vec![], rows: 0 };
     let mut ends = vec![];
     for number in 0..CHAINS {
         let noted = since.and_then(|checkpoint| checkpoint.0.iter().find(|(place, _)| place.chain == number)).copied();
         let end = match chains.iter().find(|chain| chain.end.chain == number) {
-            Some(chain) => walk.chain(&mut tx, chain, noted).await?,
+            Some(chain) => walk.chain(tx, chain, noted).await?,
             None => {
                 walk.fault(Fault::End(number));
                 (Place { chain: number, seq: 0 }, ORIGIN)
@@ -88,13 +103,13 @@ pub async fn verify_audit(
     Ok(Report { rows: walk.rows, faults: walk.faults, checkpoint: Checkpoint(ends) })
 }
 
-struct Walk {
-    key: AuditKey,
+struct Walk<'a> {
+    key: &'a AuditKey,
     faults: Vec<Fault>,
     rows: u64,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn fault(&mut self, fault: Fault) {
         if self.faults.len() < MOST_FAULTS {
             self.faults.push(fault);

@@ -1,10 +1,18 @@
 //! What the service counts beside its calls.
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Counters of the write path and of the streams, each method named for the event.
 pub struct Metrics {
     batch: Histogram,
+    wait: Histogram,
+    commit: Histogram,
+    refused: Counter,
+    capacity: Gauge,
     abandoned: Counter,
     waiting: Gauge,
     delivered: Counter,
@@ -18,8 +26,13 @@ pub struct Metrics {
 impl Metrics {
     /// Makes the counters; the recorder must be installed already.
     pub fn register() -> Self {
+        describe();
         Self {
             batch: histogram!("nova_send_batch_messages"),
+            wait: histogram!("nova_send_wait_seconds"),
+            commit: histogram!("nova_send_commit_seconds"),
+            refused: counter!("nova_send_refused_total"),
+            capacity: gauge!("nova_send_waiting_messages_max"),
             abandoned: counter!("nova_send_abandoned_total"),
             waiting: gauge!("nova_send_waiting_messages"),
             delivered: counter!("nova_stream_events_delivered_total"),
@@ -34,6 +47,21 @@ impl Metrics {
     /// A batch of this many messages goes to the database.
     pub fn send_batch(&self, messages: usize) {
         self.batch.record(u32::try_from(messages).unwrap_or(u32::MAX));
+    }
+
+    /// The oldest message of a batch has waited so long for its lane.
+    pub fn send_waited(&self, waited: Duration) {
+        self.wait.record(waited);
+    }
+
+    /// A batch took the database so long, whatever it answered.
+    pub fn send_committed(&self, took: Duration) {
+        self.commit.record(took);
+    }
+
+    /// A message was refused because its lane was full.
+    pub fn send_refused(&self) {
+        self.refused.increment(1);
     }
 
     /// A message was not sent because nobody waited for it any more.
@@ -63,8 +91,33 @@ impl Metrics {
         self.lag.set(lag_ms as f64 / 1000.0);
     }
 
-    /// This many messages wait in the lanes.
-    pub fn send_waiting(&self, messages: usize) {
+    /// This many messages wait in the lanes, of so many that may.
+    pub fn send_waiting(&self, messages: usize, most: usize) {
         self.waiting.set(u32::try_from(messages).unwrap_or(u32::MAX));
+        self.capacity.set(u32::try_from(most).unwrap_or(u32::MAX));
     }
+}
+
+fn describe() {
+    describe_histogram!("nova_send_batch_messages", "Messages that went to the database in one statement");
+    describe_histogram!("nova_send_wait_seconds", "How long the first message of a batch waited for its lane");
+    describe_histogram!("nova_send_commit_seconds", "How long the database took for a batch of messages");
+    describe_counter!("nova_send_refused_total", "Messages refused because their lane was full");
+    describe_counter!("nova_send_abandoned_total", "Messages not sent because nobody waited for them any more");
+    describe_gauge!("nova_send_waiting_messages", "Messages that wait in the lanes");
+    describe_gauge!("nova_send_waiting_messages_max", "Most messages that may wait in the lanes");
+    describe_counter!("nova_stream_events_delivered_total", "Events that were handed to streams");
+    describe_counter!(
+        "nova_stream_lagged_total",
+        "Times that a stream's queue was full, so that it reads from the log"
+    );
+    describe_counter!("nova_stream_slow_readers_total", "Streams that were cut off because they read too slowly");
+    describe_gauge!("nova_streams_open", "Streams of events that are open");
+    describe_gauge!("nova_stream_users", "People who have a stream open");
+    describe_gauge!("nova_event_log_lag_seconds", "How long the log of events has held back what it has");
+    describe_counter!(
+        "nova_contact_questions_unanswered_total",
+        "Times that the user service did not say who may write to whom"
+    );
+    let _ = counter!("nova_contact_questions_unanswered_total");
 }

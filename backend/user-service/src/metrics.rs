@@ -1,6 +1,6 @@
 //! What the service counts besides the calls that every service counts.
 
-use metrics::{Counter, counter};
+use metrics::{Counter, counter, describe_counter};
 
 /// The service's counters, registered once.
 #[derive(Clone)]
@@ -15,6 +15,20 @@ pub struct Metrics {
 impl Metrics {
     /// Registers the counters.
     pub fn register() -> Self {
+        describe_counter!(
+            "nova_user_contact_announcements_failed_total",
+            "Times that the messaging service was not told in time who may write to whom"
+        );
+        describe_counter!(
+            "nova_user_accounts_unreachable_total",
+            "Questions about an account that the auth service did not answer"
+        );
+        describe_counter!("nova_user_profiles_adopted_total", "Profiles made because somebody asked for them first");
+        describe_counter!(
+            "nova_user_profiles_made_total",
+            "Profiles made because the auth service announced an account"
+        );
+        describe_counter!("nova_user_profiles_deleted_total", "Profiles deleted because an account ended");
         Self {
             announcements_failed: counter!("nova_user_contact_announcements_failed_total"),
             accounts_unreachable: counter!("nova_user_accounts_unreachable_total"),

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PasswordHashing;
@@ -45,8 +49,39 @@ pub struct Hasher {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     max_waiting: usize,
+    most: usize,
+    meters: Meters,
     /// Compared with where there is no account, so that it takes the same time. No password has it.
     dummy: Arc<str>,
+}
+
+struct Meters {
+    busy: Gauge,
+    waiting: Gauge,
+    refused: Counter,
+    wait: Histogram,
+}
+
+impl Meters {
+    fn register(most: usize, most_waiting: usize) -> Self {
+        describe_gauge!("nova_password_hashing_busy", "Passwords that are being hashed");
+        describe_gauge!("nova_password_hashing_busy_max", "Most passwords that are hashed at once");
+        describe_gauge!("nova_password_hashing_waiting", "Calls that wait to hash a password");
+        describe_gauge!("nova_password_hashing_waiting_max", "Most calls that may wait to hash a password");
+        describe_counter!(
+            "nova_password_hashing_refused_total",
+            "Calls refused because too many waited to hash a password"
+        );
+        describe_histogram!("nova_password_hashing_wait_seconds", "How long calls waited to hash a password");
+        gauge!("nova_password_hashing_busy_max").set(most as f64);
+        gauge!("nova_password_hashing_waiting_max").set(most_waiting as f64);
+        Self {
+            busy: gauge!("nova_password_hashing_busy"),
+            waiting: gauge!("nova_password_hashing_waiting"),
+            refused: counter!("nova_password_hashing_refused_total"),
+            wait: histogram!("nova_password_hashing_wait_seconds"),
+        }
+    }
 }
 
 /// The right to hash; one of a few.
@@ -74,8 +109,16 @@ impl Hasher {
             slots: Arc::new(Semaphore::new(slots)),
             waiting: AtomicUsize::new(0),
             max_waiting: config.max_waiting,
+            most: slots,
+            meters: Meters::register(slots, config.max_waiting),
             dummy: dummy.into(),
         })
+    }
+
+    /// Writes the gauges.
+    pub fn record_metrics(&self) {
+        self.meters.busy.set((self.most - self.slots.available_permits()) as f64);
+        self.meters.waiting.set(self.waiting.load(Ordering::Relaxed) as f64);
     }
 
     /// Waits for a slot.
@@ -84,10 +127,14 @@ impl Hasher {
     /// [`Overloaded`] at once if too many wait already.
     pub async fn slot(&self) -> Result<Slot, Overloaded> {
         if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
+            self.meters.wait.record(Duration::ZERO);
             return Ok(Slot { _permit: permit });
         }
-        let _waiter = Waiter::try_new(&self.waiting, self.max_waiting)?;
+        let begun = Instant::now();
+        let waiter = Waiter::try_new(&self.waiting, self.max_waiting);
+        let _waiter = waiter.inspect_err(|_| self.meters.refused.increment(1))?;
         let permit = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
+        self.meters.wait.record(begun.elapsed());
         Ok(Slot { _permit: permit })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use authn::{Algorithm, Claims, ROLE_SERVICE};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use ids::{SessionId, UserId};
 use sealing::MasterKey;
 use secrecy::SecretString;
@@ -144,6 +144,12 @@ impl Keyring {
         // force yet: it signs all the same.
         let active = held.iter().rfind(|held| held.is_in_force(now)).or(held.last()).ok_or(Error::NoKey)?;
         Ok(active.key.sign(&claims)?.into())
+    }
+
+    /// How long the key that signs has been in force; nothing without one.
+    pub fn age(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let held = self.held();
+        held.iter().rfind(|held| held.is_in_force(now)).map(|held| now - held.activates_at)
     }
 
     /// Every key that a live token may be signed with, and the one that comes next.

@@ -4,6 +4,7 @@ mod accounts;
 mod attempts;
 pub mod audit;
 mod audit_events;
+mod audit_watch;
 pub mod export;
 mod hasher;
 pub mod keyring;
@@ -163,6 +164,20 @@ impl App {
             wishes: Arc::new(Wishes::remembered_for(WISHES_REMEMBERED)),
             news,
         })
+    }
+
+    /// The service's own counters.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Writes gauges into the metrics.
+    pub fn record_metrics(&self) {
+        self.pg.record_metrics();
+        self.hasher.record_metrics();
+        if let Some(age) = self.keyring.age(self.clock.now()) {
+            self.metrics.signing_key_age(age);
+        }
     }
 
     /// The time by the service's clock.

@@ -113,10 +113,10 @@ impl App {
     /// Removes what has no effect any more, for ever.
     pub async fn keep_clean(&self) {
         loop {
-            tokio::time::sleep(SWEEP_EVERY).await;
             if let Err(error) = self.step(self.measure_webhooks()).await {
                 tracing::debug!(%error, "webhooks can't be measured: {error}");
             }
+            tokio::time::sleep(SWEEP_EVERY).await;
             match self.sweep().await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "{count} rows swept"),

@@ -200,7 +200,7 @@ mod tests {
     fn every_broken_rule_is_told() {
         let (_, faults) = read(
             "[auth]\nmaster_key = 'short'\nmax_batch = 0\n[auth.tokens]\naccess_ttl = '2days'\nprivate_key_pem = 'x'\n\
-             [auth.password]\nmemory_kib = 1\n[auth.lockout]\nmax_attempts = 0\n[auth.totp]\nissuer = 'a:b'\n[auth.audit]\nretention = '1h'\n\
+             [auth.password]\nmemory_kib = 1\n[auth.lockout]\nmax_attempts = 0\n[auth.totp]\nissuer = 'a:b'\n[auth.audit]\nretention = '1h'\nverify_every = '0s'\n\
              [auth.mail]\nfrom = 'nobody'\nsmtp_url = 'http://x'\n[auth.service_clients]\nuser = 'short'\n\
              [auth.webhooks]\nallow_networks = ['10.0.0.0/33']\nmax_in_flight = 0\nretention = '1h'",
         );
@@ -210,6 +210,7 @@ mod tests {
             keys,
             [
                 "auth.audit.retention",
+                "auth.audit.verify_every",
                 "auth.lockout.max_attempts",
                 "auth.mail.from",
                 "auth.mail.smtp_url",

@@ -246,11 +246,15 @@ pub struct Audit {
     /// How long an event is kept, 1 to 3650 days.
     #[serde(with = "duration")]
     pub retention: Duration,
+    /// How often the whole log is proved against its MACs, 1 second to 30 days; the first time five minutes after the start.
+    #[serde(with = "duration")]
+    pub verify_every: Duration,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { retention: Duration::from_secs(400 * 24 * 60 * 60) }
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self { retention: day * 400, verify_every: day }
     }
 }
 
@@ -259,6 +263,9 @@ impl Validate for Audit {
         let day = Duration::from_secs(24 * 60 * 60);
         if !(day..=day * 3650).contains(&self.retention) {
             faults.push(Fault::new(format!("{section}.retention"), "must be 1day to 3650days"));
+        }
+        if !(Duration::from_secs(1)..=day * 30).contains(&self.verify_every) {
+            faults.push(Fault::new(format!("{section}.verify_every"), "must be 1s to 30days"));
         }
     }
 }

@@ -166,9 +166,11 @@ async fn deliver(app: &App, mailer: &Mailer, job: &Job, stop: &CancellationToken
             Err(failure) => failure,
         };
         let Some(wait) = waits.next().filter(|_| !stop.is_cancelled()) else {
+            app.metrics().mail_given_up();
             tracing::error!("a mail was given up: {failure:#}");
             return;
         };
+        app.metrics().mail_repeated();
         tracing::warn!("a mail could not be sent, trying again in {wait:?}: {failure:#}");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -184,6 +186,7 @@ async fn try_deliver(app: &App, mailer: &Mailer, job: &Job, written: &mut Option
     }
     if let Some(letter) = written {
         mailer.send(letter).await?;
+        app.metrics().mail_sent();
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ use auth_service::model::audit_chain::CHAINS;
 use auth_service::verify::{Fault, Report, verify_audit};
 use sealing::{MasterKey, MasterKeys};
 use sqlx::PgConnection;
+use testkit::eventually;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{World, credentials, master};
 
@@ -29,6 +31,17 @@ async fn world_with_events() -> (World, PgConnection) {
     world.nobody().login(credentials("person0", "wrong password")).await.expect_err("refused");
     let conn = world.database.connect().await;
     (world, conn)
+}
+
+/// A gauge of the service's process, as Prometheus reads it.
+async fn gauge(world: &World, name: &str) -> Option<f64> {
+    let mut stream = tokio::net::TcpStream::connect(world.running.http).await.expect("connected");
+    let request = b"GET /metrics HTTP/1.1\r\nhost: nova\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("read");
+    let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.map(|value| value.parse().expect("a number"))
 }
 
 async fn verified(conn: &mut PgConnection) -> Report {
@@ -168,4 +181,25 @@ async fn what_is_too_old_goes_and_the_rest_still_verifies() {
     // More than was too old can't be removed by moving the floor by hand.
     world.register("later").await;
     assert_eq!(verified(&mut conn).await.faults, []);
+}
+
+#[tokio::test]
+async fn a_running_service_finds_out_by_itself_that_its_log_was_changed() {
+    let world = World::start_with(|config| config.audit.verify_every = Duration::from_secs(1)).await;
+    for n in 0..9 {
+        world.register(&format!("person{n}")).await;
+    }
+    let started = gauge(&world, "nova_audit_checked_timestamp_seconds").await;
+    world.hands.advance(Duration::from_secs(60));
+    eventually("a look at the log", Duration::from_secs(20), async || {
+        (gauge(&world, "nova_audit_checked_timestamp_seconds").await > started).then_some(())
+    })
+    .await;
+    assert_eq!(gauge(&world, "nova_audit_faults").await, Some(0.0));
+    let mut conn = world.database.connect().await;
+    assert!(tamper(&mut conn, "UPDATE audit_log SET at = at - interval '1 hour' WHERE seq = 1").await > 0);
+    eventually("the change is found", Duration::from_secs(20), async || {
+        (gauge(&world, "nova_audit_faults").await > Some(0.0)).then_some(())
+    })
+    .await;
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Counts for one cache, which the label `cache` names. The hit ratio is hits / (hits + misses).
 pub struct Meter {
@@ -17,6 +19,12 @@ pub struct Meter {
 impl Meter {
     /// Registers the counters; the process's recorder must be installed already.
     pub fn new(cache: &'static str) -> Self {
+        describe_counter!("nova_cache_hits_total", "Answers that were remembered");
+        describe_counter!("nova_cache_misses_total", "Answers that were not remembered, or did not count any more");
+        describe_counter!("nova_cache_joined_total", "Misses that waited for somebody who asked the same already");
+        describe_counter!("nova_cache_fills_refused_total", "Answers not remembered because they may be out of date");
+        describe_histogram!("nova_cache_served_age_seconds", "How old what was remembered was when it was served");
+        describe_gauge!("nova_cache_entries", "Entries in memory");
         Self {
             hits: counter!("nova_cache_hits_total", "cache" => cache),
             misses: counter!("nova_cache_misses_total", "cache" => cache),

@@ -1,5 +1,6 @@
 //! The event bus as a service uses it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -7,6 +8,7 @@ use authn::Verifier;
 use chrono::DateTime;
 use events::{Bus, Event, Kafka, LOG_MIGRATOR, Log, LogWorker, Relay, Source, Topic, Wake};
 use ids::SessionId;
+use metrics::{describe_gauge, gauge};
 use pg::{Pool, PoolConfig};
 use protos::events::v1::{KeysRotated, SessionRevoked};
 use tokio::time::sleep;
@@ -23,6 +25,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// # Errors
 /// If its address can't be read, or a migration of it is pending that may not be applied.
 pub async fn open_bus(service: &'static str, config: &Events, life: &Lifecycle) -> anyhow::Result<Option<Bus>> {
+    let has_bus = !config.kafka.brokers.is_empty() || !config.database.url.is_empty();
+    describe_gauge!("nova_event_bus_configured", "1 where the service has an event bus; 0: its events wait");
+    gauge!("nova_event_bus_configured", "client" => service).set(f64::from(u8::from(has_bus)));
     if !config.kafka.brokers.is_empty() {
         let kafka = Kafka::new(config.kafka.config()).with_context(|| format!("{service}.events.kafka"))?;
         return Ok(Some(Bus::Kafka(kafka)));
@@ -32,7 +37,10 @@ pub async fn open_bus(service: &'static str, config: &Events, life: &Lifecycle) 
         return Ok(None);
     }
     let pool_config = config.database.pool_config(&format!("{service}-events"));
-    let (log, worker) = Log::new(Pool::new(pool_config.clone())?, life.clock());
+    let pool = Pool::new(pool_config.clone())?;
+    let measured = pool.clone();
+    life.on_scrape(Arc::new(move || measured.record_metrics()));
+    let (log, worker) = Log::new(pool, life.clock());
     let worker = worker.keeping(config.retention);
     let prepared = prepare(&pool_config, config.database.migrate).await?;
     life.spawn_droppable("event-log", keep(pool_config, config.database.migrate, prepared, worker));

@@ -26,7 +26,6 @@ use limits::{Limiter, Rpc};
 use metrics::{Counter, counter, gauge, histogram};
 use pg::request::InRequest;
 use rpc::CallContext;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -39,6 +38,7 @@ use crate::call_trace::{self, CallTrace};
 use crate::config::Listen;
 use crate::deadline::grpc_timeout;
 use crate::refusal::{Refusal, code_of, explain};
+use crate::slots::Slots;
 use crate::streams::{Meters, Opening, Streams};
 use crate::{Lifecycle, PeerAddress, age, exemplars};
 
@@ -62,8 +62,7 @@ struct Rules {
     methods: HashMap<String, Method>,
     verifier: Arc<Verifier>,
     limiter: Arc<Limiter>,
-    slots: Arc<Semaphore>,
-    service_slots: Arc<Semaphore>,
+    slots: Slots,
     streams: Arc<Streams>,
     timeout: Duration,
     max_request_bytes: usize,
@@ -98,6 +97,7 @@ impl GuardLayer {
         listen: &Listen,
         life: &Lifecycle,
     ) -> Self {
+        Meters::describe();
         let streaming = rest::server_streams(service);
         let method = |&(name, access): &(&'static str, Access)| {
             let outcome = |code: usize| {
@@ -118,6 +118,7 @@ impl GuardLayer {
         };
         let streams = Arc::new(Streams::new(domain, Arc::clone(&verifier), listen.max_streams));
         if !streaming.is_empty() {
+            gauge!("nova_rpc_streams_max", "service" => service).set(listen.max_streams as f64);
             life.spawn("streams", Arc::clone(&streams).look_after(life.draining().clone(), listen.clone()));
         }
         let rules = Arc::new(Rules {
@@ -125,8 +126,7 @@ impl GuardLayer {
             methods: table.iter().map(method).collect(),
             verifier,
             limiter,
-            slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
-            service_slots: Arc::new(Semaphore::new(listen.max_calls_in_flight)),
+            slots: Slots::new(service, listen.max_calls_in_flight, life),
             streams,
             timeout: listen.request_timeout,
             max_request_bytes: listen.max_request_bytes,
@@ -282,8 +282,7 @@ impl Rules {
             None
         };
         let of_service = caller.as_ref().is_some_and(authn::Caller::is_service);
-        let slots = if of_service { &self.service_slots } else { &self.slots };
-        let _slot: OwnedSemaphorePermit = Arc::clone(slots).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
+        let _slot = self.slots.take(of_service)?;
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }

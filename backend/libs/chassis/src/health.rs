@@ -1,5 +1,6 @@
 //! Whether a service can answer: `grpc.health.v1`, `/livez`, `/readyz`.
 
+use metrics::{Gauge, describe_gauge, gauge};
 use tokio::sync::watch;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -15,6 +16,7 @@ use crate::Lifecycle;
 pub struct Readiness {
     ready: watch::Sender<bool>,
     reporter: HealthReporter,
+    gauge: Gauge,
     service: &'static str,
 }
 
@@ -22,7 +24,9 @@ impl Readiness {
     /// Readiness of a gRPC service, by its full name, and the health service that tells of it.
     pub(crate) fn new(service: &'static str) -> (Self, HealthServer<impl Health>) {
         let (reporter, health) = tonic_health::server::health_reporter();
-        (Self { ready: watch::Sender::new(false), reporter, service }, health)
+        describe_gauge!("nova_ready", "1 while the service can answer, else 0");
+        let gauge = gauge!("nova_ready", "service" => service);
+        (Self { ready: watch::Sender::new(false), reporter, gauge, service }, health)
     }
 
     /// Whether the service is ready.
@@ -40,6 +44,7 @@ impl Readiness {
     pub(crate) async fn set(&self, ready: bool) {
         tell(&self.reporter, self.service, ready).await;
         tell(&self.reporter, "", ready).await;
+        self.gauge.set(f64::from(u8::from(ready)));
         self.ready.send_replace(ready);
     }
 }

@@ -9,6 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::process;
+
 /// The life of a process: everything that it spawns has a name here, and ends with it. Cheap to clone.
 #[derive(Clone)]
 pub struct Lifecycle(Arc<Inner>);
@@ -23,12 +25,17 @@ struct Inner {
     failure: Mutex<Option<anyhow::Error>>,
     certificates: Arc<tls::Store>,
     looked_after: Once,
+    gauges: Mutex<Vec<Gauges>>,
 }
+
+/// Writes gauges just before they are read.
+type Gauges = Arc<dyn Fn() + Send + Sync>;
 
 impl Lifecycle {
     /// A life that takes its time from `clock`.
     pub fn new(clock: Clock) -> Self {
         crate::telemetry::metrics(); // counters made before the recorder would count nowhere
+        process::started(clock.now());
         Self(Arc::new(Inner {
             certificates: Arc::new(tls::Store::new(clock.clone())),
             looked_after: Once::new(),
@@ -39,6 +46,7 @@ impl Lifecycle {
             listeners: TaskTracker::new(),
             workers: TaskTracker::new(),
             failure: Mutex::default(),
+            gauges: Mutex::default(),
         }))
     }
 
@@ -51,6 +59,21 @@ impl Lifecycle {
     pub fn certificates(&self) -> &tls::Store {
         self.0.looked_after.call_once(|| self.spawn_droppable("certificates", Arc::clone(&self.0.certificates).run()));
         &self.0.certificates
+    }
+
+    /// Has `write` called just before the process's metrics are read, at whichever port that is: where services share a process,
+    /// each port shows the gauges of all.
+    pub fn on_scrape(&self, write: Arc<dyn Fn() + Send + Sync>) {
+        self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).push(write);
+    }
+
+    /// The process's metrics in Prometheus' text form, as they are now.
+    pub(crate) fn scrape(&self) -> String {
+        let gauges = self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        gauges.iter().for_each(|write| write());
+        let mut text = crate::telemetry::metrics().render();
+        process::write(&mut text, self.0.clock.now());
+        text
     }
 
     /// Cancelled when no new calls are to be accepted.
@@ -173,6 +196,8 @@ impl Lifecycle {
         if tokio::time::timeout(Duration::from_secs(10), self.0.workers.wait()).await.is_err() {
             tracing::warn!("some workers did not finish within 10 s");
         }
+        // They hold what they measure: pools are to close their connections now.
+        self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -184,5 +209,24 @@ pub fn exit_code<E: Display>(result: Result<(), E>) -> std::process::ExitCode {
             eprintln!("error: {error:#}");
             std::process::ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics::gauge;
+
+    use super::*;
+
+    #[test]
+    fn every_port_shows_the_gauges_of_all_that_share_the_process() {
+        let life = Lifecycle::new(Clock::system());
+        for (name, value) in [("auth", 1.0), ("user", 2.0)] {
+            let gauge = gauge!("nova_test_gauge", "of" => name);
+            life.clone().on_scrape(Arc::new(move || gauge.set(value)));
+        }
+        let text = life.scrape();
+        assert!(text.contains("nova_test_gauge{of=\"auth\"} 1\n") && text.contains("nova_test_gauge{of=\"user\"} 2\n"));
+        assert_eq!(text.matches("# TYPE process_cpu_seconds_total counter\n").count(), 1);
     }
 }

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -91,7 +91,7 @@ pub(crate) fn serve(port: Port, routes: Router, listen: &Listen, life: &Lifecycl
     let address = port.listener.local_addr().context("a bound listener has an address")?;
     let (grace, drain_delay) = (listen.shutdown_grace, listen.drain_delay);
     let draining = life.draining().clone();
-    let (meters, connections) = (Meters::of(port.name), TaskTracker::new());
+    let (meters, connections) = (Meters::of(port.name, listen.max_connections), TaskTracker::new());
     let room = Arc::new(Semaphore::new(listen.max_connections.min(Semaphore::MAX_PERMITS)));
     let routes = if port.tls.is_some() { hsts::announce(routes, listen.tls.hsts) } else { routes };
     let terms = Terms::new(port.tls, &listen.tls.service_names, listen.write_timeout);
@@ -194,7 +194,16 @@ struct Meters {
 }
 
 impl Meters {
-    fn of(port: String) -> Self {
+    fn of(port: String, most: usize) -> Self {
+        describe_gauge!("nova_connections_open", "Connections that are open, by port");
+        describe_gauge!("nova_connections_max", "Most connections that may be open, by port");
+        describe_counter!(
+            "nova_connections_refused_total",
+            "Connections closed at once because as many as may be were open"
+        );
+        describe_counter!("nova_tls_handshakes_failed_total", "TLS handshakes that came to nothing");
+        describe_counter!("nova_connections_retired_total", "Connections that were asked to end because of their age");
+        gauge!("nova_connections_max", "port" => port.clone()).set(most as f64);
         Self {
             open: gauge!("nova_connections_open", "port" => port.clone()),
             refused: counter!("nova_connections_refused_total", "port" => port.clone()),

@@ -62,7 +62,7 @@ pub struct Service {
     /// Makes spans of its calls.
     pub tracer: Tracer,
     /// Writes gauges just before metrics are read.
-    pub record_metrics: Record,
+    pub record_metrics: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// A service that listens.
@@ -83,12 +83,7 @@ pub struct Running {
     pub described: rest::Described,
     /// Whether it can answer.
     pub readiness: Readiness,
-    /// Writes gauges just before metrics are read.
-    record: Record,
 }
-
-/// See [`Service::record_metrics`].
-type Record = Arc<dyn Fn() + Send + Sync>;
 
 impl Service {
     /// Listens on both ports and reports SERVING as soon as everything that is needed has answered.
@@ -118,22 +113,22 @@ impl Service {
         let described = described(self.grpc_name, self.access);
 
         let (verifier, limiter, record_metrics) = (self.verifier, self.limiter, self.record_metrics);
-        let record: Record = Arc::new(move || {
+        life.on_scrape(Arc::new(move || {
             verifier.record_metrics();
             limiter.record_metrics();
             record_metrics();
-        });
+        }));
         let probes = probes(vec![(self.name, readiness.clone())]);
         let ops = match ops_port {
             Some(port) => {
-                let routes = for_the_platform(health.clone(), probes.clone(), vec![Arc::clone(&record)], listen)?;
+                let routes = for_the_platform(health.clone(), probes.clone(), listen, life)?;
                 let address = listener::serve(port, routes, listen, life)?;
                 tracing::info!(service = self.name, "the platform's port is {address}");
                 Some(address)
             }
             None => None,
         };
-        let metrics = if ops.is_some() { Router::new() } else { metrics(vec![Arc::clone(&record)]) };
+        let metrics = if ops.is_some() { Router::new() } else { metrics(life.clone()) };
         let http =
             probes.merge(metrics).merge(rest::docs(std::slice::from_ref(&described))?).merge(http_routes.clone());
         let grpc = routes.clone().merge(shared(health)?);
@@ -145,7 +140,7 @@ impl Service {
 
         watch_readiness(self.name, readiness.clone(), self.ready_after, life);
         life.spawn_droppable("metrics upkeep", telemetry::upkeep());
-        Ok(Running { name: self.name, grpc, http, routes, http_routes, described, readiness, ops, record })
+        Ok(Running { name: self.name, grpc, http, routes, http_routes, described, readiness, ops })
     }
 }
 
@@ -170,8 +165,7 @@ pub fn front_door(
     let probes = probes(parts);
     if let Some(listener) = ops {
         let port = Port { name: "front-door-ops".to_owned(), listener, tls: None, doorway: None };
-        let records = services.iter().map(|service| Arc::clone(&service.record)).collect();
-        let routes = for_the_platform(health.clone(), probes.clone(), records, listen)?;
+        let routes = for_the_platform(health.clone(), probes.clone(), listen, life)?;
         let address = listener::serve(port, routes, listen, life)?;
         tracing::info!("the platform's port is {address}");
     }
@@ -252,19 +246,16 @@ fn probes(parts: Vec<(&'static str, Readiness)>) -> Router {
 fn for_the_platform(
     health: HealthServer<impl Health>,
     probes: Router,
-    records: Vec<Record>,
     listen: &Listen,
+    life: &Lifecycle,
 ) -> anyhow::Result<Router> {
-    on_one_port(Routes::new(health).into_axum_router(), probes.merge(metrics(records)), listen)
+    on_one_port(Routes::new(health).into_axum_router(), probes.merge(metrics(life.clone())), listen)
 }
 
 /// `/metrics`, for a port of the platform or a service's own HTTP port only: they are no business of who comes through the front
 /// door.
-fn metrics(records: Vec<Record>) -> Router {
-    let render = move |headers: HeaderMap| async move {
-        records.iter().for_each(|record| record());
-        openmetrics::answer(&headers, telemetry::metrics().render())
-    };
+fn metrics(life: Lifecycle) -> Router {
+    let render = move |headers: HeaderMap| async move { openmetrics::answer(&headers, life.scrape()) };
     Router::new().route("/metrics", get(render))
 }
 

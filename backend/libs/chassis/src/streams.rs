@@ -17,7 +17,7 @@ use errors::status_of;
 use futures::task::AtomicWaker;
 use http::HeaderMap;
 use http_body::Frame;
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge, Histogram, describe_counter, describe_gauge, describe_histogram};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,18 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
+    /// Says what each is.
+    pub fn describe() {
+        describe_counter!("nova_rpc_calls_total", "Calls that are over, by RPC and gRPC code; REST's are among them");
+        describe_histogram!("nova_rpc_duration_seconds", "How long calls took; of a stream, how long it was open");
+        describe_gauge!("nova_rpc_streams_open", "Streams that are open, by RPC");
+        describe_gauge!("nova_rpc_streams_max", "Most streams that may be open");
+        describe_counter!(
+            "nova_rpc_service_calls_total",
+            "Calls of Nova's own services, which are not limited, by RPC"
+        );
+    }
+
     /// A call is over.
     pub fn record(&self, started: Instant, code: usize, span: Option<&traces::Span>) {
         let took = started.elapsed();

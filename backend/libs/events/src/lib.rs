@@ -14,6 +14,7 @@ pub mod kafka;
 mod kinds;
 mod locks;
 mod log;
+mod meters;
 pub mod outbox;
 mod relay;
 mod row;

@@ -18,7 +18,7 @@ use traces::Tracer;
 use crate::backoff::{Backoff, jittered};
 use crate::bus::{Bus, PublishError};
 use crate::chain::chain;
-use crate::{Event, Item, Source, locks, trace};
+use crate::{Event, Item, Source, locks, meters, trace};
 
 /// How a relay goes about it.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +116,7 @@ impl<S: Source> Relay<S> {
     /// A relay of the source in `pool`'s database. `name` is the same in all processes: of those, one at a time has the turn. It
     /// is the label `outbox` of the metrics.
     pub fn new(name: &'static str, pool: Pool, source: S, bus: Bus, clock: Clock) -> Self {
+        meters::of_relay(name);
         let (wake, options, turn) = (Wake::default(), RelayOptions::default(), turn(name));
         let tracer = Tracer::default();
         Self { name, pool, source, bus, clock, wake, options, tracer, turn, measured: None }

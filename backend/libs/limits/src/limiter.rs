@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use uuid::Uuid;
 
 use crate::Rate;
@@ -41,6 +41,19 @@ pub struct Rpc {
     denied: [Counter; 3],
 }
 
+/// Says what the meters of limits are.
+fn describe() {
+    describe_gauge!("nova_rate_limiter_keys", "Callers, addresses and accounts that are counted at present");
+    describe_counter!(
+        "nova_rate_limited_total",
+        "Calls refused because there were too many, by RPC and by whose they were"
+    );
+    describe_counter!(
+        "nova_rate_limiter_redis_fallback_total",
+        "Calls decided by this process alone because Redis was away or slow"
+    );
+}
+
 /// Decides which calls are taken. Shared by everything in a process that serves the same service.
 pub struct Limiter {
     service: &'static str,
@@ -67,6 +80,7 @@ impl Limiter {
         max_keys: usize,
         clock: Clock,
     ) -> Result<Self, UnknownClass> {
+        describe();
         let mut limiter = Self {
             service,
             clock,

@@ -1,6 +1,7 @@
 //! PostgreSQL as Nova uses it: a pool that adds no round trips, transactions, migrations, errors and pages.
 
 mod error;
+mod meters;
 mod migrate;
 pub mod page;
 mod pool;

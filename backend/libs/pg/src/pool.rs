@@ -17,6 +17,7 @@ use log::LevelFilter;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor};
 
+use crate::meters::Meters;
 use crate::{Error, request};
 
 /// How the pool connects and what bounds its queries.
@@ -132,6 +133,7 @@ impl managed::Manager for Manager {
 pub struct Pool {
     connections: managed::Pool<Manager>,
     config: Arc<PoolConfig>,
+    meters: Arc<Meters>,
 }
 
 impl Pool {
@@ -150,7 +152,8 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .expect("time-outs have a runtime");
-        Ok(Self { connections, config: Arc::new(config) })
+        let meters = Arc::new(Meters::of(&config.application_name));
+        Ok(Self { connections, config: Arc::new(config), meters })
     }
 
     /// The configuration that the pool was made with.
@@ -163,7 +166,10 @@ impl Pool {
     /// # Errors
     /// [`Error::Unavailable`] at once if the database can't be reached, [`Error::PoolTimeout`] if none became free.
     pub async fn conn(&self) -> Result<Conn, Error> {
-        let object = match self.connections.get().await {
+        let asked = Instant::now();
+        let got = self.connections.get().await;
+        self.meters.record(asked, got.as_ref().err());
+        let object = match got {
             Ok(object) => object,
             Err(PoolError::Backend(error)) => return Err(error.into()),
             Err(PoolError::Timeout(TimeoutType::Wait)) => return Err(Error::PoolTimeout),
@@ -193,12 +199,7 @@ impl Pool {
 
     /// Writes the pool's fill into the metrics.
     pub fn record_metrics(&self) {
-        let status = self.connections.status();
-        let name = self.config.application_name.clone();
-        metrics::gauge!("nova_pg_connections_open", "pool" => name.clone()).set(status.size as f64);
-        metrics::gauge!("nova_pg_connections_idle", "pool" => name.clone()).set(status.available as f64);
-        metrics::gauge!("nova_pg_callers_waiting", "pool" => name.clone()).set(status.waiting as f64);
-        metrics::gauge!("nova_pg_connections_max", "pool" => name).set(status.max_size as f64);
+        self.meters.fill(&self.connections.status());
     }
 }
 

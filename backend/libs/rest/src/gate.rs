@@ -18,6 +18,7 @@ use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove}
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 
+use crate::meters::UNROUTED;
 use crate::problem::{NO_SERVICE, Problem, REQUEST_ID};
 
 /// Answers below this many bytes are not worth their compression.
@@ -48,12 +49,14 @@ pub fn gate(routes: Router) -> Router {
 }
 
 async fn method_not_allowed(request: Request) -> Problem {
+    UNROUTED.increment(1);
     let detail = format!("{} does not know {}", crate::query::shown(request.uri().path()), request.method());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail).at(rpc::request_id(request.headers()))
 }
 
 /// Answers where there is no route, in the language of who asks: gRPC's, or a problem document.
 pub async fn not_found(request: Request) -> Response {
+    UNROUTED.increment(1);
     let id = rpc::request_id(request.headers());
     if let Some(kind) = request.headers().get(CONTENT_TYPE).and_then(grpc_kind) {
         return no_rpc(kind, &id);

@@ -15,6 +15,7 @@ mod gate;
 mod json;
 mod limits;
 mod messages;
+mod meters;
 mod openapi;
 mod problem;
 mod query;

@@ -1,7 +1,8 @@
 //! Routes of a service, and how a call is answered.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +18,7 @@ use crate::conditions;
 use crate::descriptors::{Fault, POOL, served};
 use crate::endpoint::Endpoint;
 use crate::limits::Limits;
+use crate::meters::{Meters, UNROUTED};
 use crate::problem::{Problem, REQUEST_ID};
 use crate::{sse, websocket};
 
@@ -37,6 +39,7 @@ pub fn routes(service: &str, grpc: Router, limits: Limits) -> Result<Router, Fau
 pub fn routes_of(pool: &DescriptorPool, service: &str, grpc: Router, limits: Limits) -> Result<Router, Fault> {
     let mut router = Router::new();
     let mut taken = BTreeSet::new();
+    LazyLock::force(&UNROUTED);
     for (method, rules) in served(pool, service)? {
         for rule in rules {
             let endpoint = Arc::new(Endpoint::new(&method, &rule)?);
@@ -44,17 +47,21 @@ pub fn routes_of(pool: &DescriptorPool, service: &str, grpc: Router, limits: Lim
                 return Err(Fault::Taken { rpc: method.full_name().to_owned(), path: rule.path });
             }
             let (pattern, filter) = (endpoint.pattern.clone(), filter(&endpoint.verb));
+            let meters = Arc::new(Meters::of(service, endpoint.verb.as_str(), &rule.path, endpoint.stream.is_some()));
             let grpc = grpc.clone();
             let handler = move |request: Request<Body>| {
-                let (endpoint, grpc) = (Arc::clone(&endpoint), grpc.clone());
+                let (endpoint, meters, grpc) = (Arc::clone(&endpoint), Arc::clone(&meters), grpc.clone());
                 async move {
-                    match endpoint.stream {
+                    let begun = Instant::now();
+                    let response = match endpoint.stream {
                         None => unary(&endpoint, grpc, &limits, request).await,
                         Some(_) if websocket::is_asked_for(request.headers()) => {
                             websocket::answer(endpoint, grpc, &limits, request).await
                         }
                         Some(_) => sse::answer(endpoint, grpc, &limits, request).await,
-                    }
+                    };
+                    meters.record(begun, &response);
+                    response
                 }
             };
             router = router.route(&pattern, on(filter, handler));

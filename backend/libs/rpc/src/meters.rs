@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use tonic::Code;
 
 /// The meters of one peer; docs/PEERS.md says what each means.
@@ -25,6 +27,7 @@ pub(crate) struct Meters {
 
 impl Meters {
     pub fn of(peer: &'static str, host: &str) -> Self {
+        describe();
         let outcome = |code: usize| {
             let code = Code::from_i32(i32::try_from(code).expect("codes are small"));
             counter!("nova_peer_calls_total", "peer" => peer, "code" => format!("{code:?}"))
@@ -52,6 +55,25 @@ impl Meters {
         self.outcomes[code as usize].increment(1);
         self.duration.record(took);
     }
+}
+
+fn describe() {
+    describe_counter!("nova_peer_calls_total", "Calls to a peer that are over, by gRPC code, after retries");
+    describe_histogram!(
+        "nova_peer_duration_seconds",
+        "How long calls to a peer took, waits and retries included; of streams, until they began"
+    );
+    describe_gauge!("nova_peer_in_flight", "Calls to a peer that are under way");
+    describe_gauge!("nova_peer_connections", "Connections to a peer that are open");
+    describe_gauge!("nova_peer_addresses", "Addresses of a peer that are called");
+    describe_gauge!("nova_peer_circuits_open", "Addresses of a peer that are left alone because calls to them fail");
+    describe_counter!("nova_peer_circuits_opened_total", "Times that an address of a peer was left alone");
+    describe_counter!("nova_peer_retries_total", "Calls to a peer that were tried again");
+    describe_counter!("nova_peer_retries_refused_total", "Retries that the peer's budget refused");
+    describe_counter!(
+        "nova_peer_refused_total",
+        "Calls not made: the circuit was open, or as many as may be under way"
+    );
 }
 
 /// Counts one more in a gauge until it is dropped.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clock::Clock;
-use metrics::gauge;
+use metrics::{describe_gauge, gauge};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -56,6 +56,7 @@ impl Of {
 impl Store {
     /// A store without certificates; `clock` tells when one ends.
     pub fn new(clock: Clock) -> Self {
+        describe_gauge!("nova_tls_certificate_expires_seconds", "Time until a certificate in use expires, by its file");
         Self { clock, opened: Mutex::default() }
     }
 

@@ -7,7 +7,7 @@
 //! longer than the database may take for it: a host that has vanished without a word costs a lane that time once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clock::Clock;
 use errors::{Class, Classify};
@@ -112,6 +112,7 @@ struct Item {
     message: NewMessage,
     pass: Option<Pass>,
     reply: Reply,
+    since: Instant,
     /// What a trace says of it; it ends with this.
     span: Option<Span>,
 }
@@ -119,6 +120,7 @@ struct Item {
 /// The lanes' entrances.
 pub struct Lanes {
     queues: Vec<mpsc::Sender<Item>>,
+    metrics: Arc<Metrics>,
 }
 
 /// A lane's worker.
@@ -162,7 +164,7 @@ impl Lanes {
                 metrics: Arc::clone(metrics),
             });
         }
-        (Self { queues }, workers)
+        (Self { queues, metrics: Arc::clone(metrics) }, workers)
     }
 
     /// Sends a message through its conversation's lane and waits for the commit.
@@ -172,8 +174,12 @@ impl Lanes {
     pub async fn send(&self, message: NewMessage, pass: Option<Pass>) -> Result<Sent, Error> {
         let queue = &self.queues[lane_of(message.conversation, self.queues.len())];
         let (reply, answer) = oneshot::channel();
-        queue.try_send(Item { message, pass, reply, span: lane_trace::wait() }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Overloaded,
+        let item = Item { message, pass, reply, since: Instant::now(), span: lane_trace::wait() };
+        queue.try_send(item).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                self.metrics.send_refused();
+                Error::Overloaded
+            }
             mpsc::error::TrySendError::Closed(_) => Error::Stopping,
         })?;
         answer.await.unwrap_or(Err(Error::Lost))
@@ -182,6 +188,11 @@ impl Lanes {
     /// How many messages wait.
     pub fn waiting(&self) -> usize {
         self.queues.iter().map(|queue| queue.max_capacity() - queue.capacity()).sum()
+    }
+
+    /// How many messages may wait.
+    pub fn capacity(&self) -> usize {
+        self.queues.iter().map(mpsc::Sender::max_capacity).sum()
     }
 }
 
@@ -269,11 +280,16 @@ impl Lane {
         if items.is_empty() {
             return Ok(vec![]);
         }
+        let begun = Instant::now();
         self.metrics.send_batch(items.len());
+        if let Some(oldest) = items.first() {
+            self.metrics.send_waited(begun - oldest.since);
+        }
         let batch: Vec<_> = items.iter().map(|item| &item.message).zip(valid_for).collect();
         let span = lane_trace::batch(items.iter().map(|item| item.span.as_ref()), batch.len());
         let storing = send::send_messages(&mut conn, &batch, self.clock.now());
         let stored = tokio::time::timeout(self.patience, storing).await;
+        self.metrics.send_committed(begun.elapsed());
         if !matches!(stored, Ok(Ok(_))) {
             lane_trace::failed(span.as_ref());
         }

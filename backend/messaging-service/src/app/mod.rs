@@ -167,7 +167,7 @@ impl App {
     pub fn record_metrics(&self) {
         self.pg.record_metrics();
         self.lanes_pg.record_metrics();
-        self.metrics.send_waiting(self.lanes.waiting());
+        self.metrics.send_waiting(self.lanes.waiting(), self.lanes.capacity());
         self.events.record_metrics(&self.metrics);
         self.facts.run_pending_tasks();
         self.facts_meter.entries(self.facts.entry_count());

@@ -21,7 +21,7 @@ use pg::Pool;
 use sqlx::PgConnection;
 use traces::Tracer;
 
-use crate::{Bus, DecodeError, Event, Kind, Topic};
+use crate::{Bus, DecodeError, Event, Kind, Topic, meters};
 
 pub use dead_letters::{DeadLetter, discard, list, request_redrive};
 pub use keeper::Redriven;
@@ -144,6 +144,7 @@ impl<H: Handler> Consumer<H> {
     /// same in all processes that share the work, such as `messaging.blocks`, and must never change: it is what the bus and
     /// the inbox know it by. A new name begins with the oldest event that the bus still has.
     pub fn new(name: &'static str, pool: Pool, clock: Clock, handler: H) -> Self {
+        meters::of_consumer(name, &Self::topics());
         let (options, tracer) = (ConsumerOptions::default(), Tracer::default());
         Self { name, pool, clock, handler, options, tracer, system: "" }
     }
