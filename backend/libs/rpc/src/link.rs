@@ -154,9 +154,9 @@ fn missed(error: BoxError, admission: Admission, tried: &[Arc<Address>]) -> Miss
     }
     let (outcome, way) = if cause::<NoConnection>(&*error).is_some() {
         (Outcome::Ill, Way::NotConnected(address))
-    } else if cause::<hyper::Error>(&*error).is_some_and(hyper::Error::is_canceled) {
-        // hyper gives a request back that it has not begun to send. Once, that is how a connection ends; whoever closes the next
-        // one too is ill.
+    } else if cause::<hyper::Error>(&*error).is_some_and(hyper::Error::is_canceled) || was_passed_over(&*error) {
+        // Once, that is how a connection ends; whoever closes the next one too is ill. (hyper gives a request back that it has not
+        // begun to send.)
         let is_again = tried.iter().any(|tried| Arc::ptr_eq(tried, &address));
         (if is_again { Outcome::Ill } else { Outcome::Unknown }, Way::NotSent(address))
     } else {
@@ -164,6 +164,13 @@ fn missed(error: BoxError, admission: Admission, tried: &[Arc<Address>]) -> Miss
     };
     admission.settle(outcome);
     Miss { fault: Fault::Unreachable(error), way }
+}
+
+/// Whether the peer said, when its connection went away in good order, that it has not looked at the request (RFC 9113, 6.8): it came
+/// after the last one that it answers. That is all that a request can end with so; one that it has looked at goes on.
+fn was_passed_over(error: &(dyn Error + 'static)) -> bool {
+    cause::<h2::Error>(error)
+        .is_some_and(|e| e.is_go_away() && e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 /// The first of an error's causes that is a `T`.
