@@ -119,7 +119,9 @@ async fn ports(report: &mut Report, config: &Config) -> bool {
     }
     let mut faults = vec![];
     let listens = [config.auth.listen(), config.user.listen(), config.messaging.listen()];
-    let addresses = listens.iter().flat_map(|l| [l.http(), l.grpc()]).chain([config.front_door.address()]);
+    let ops = listens.iter().filter_map(|listen| listen.ops).chain(config.front_door.ops);
+    let own = listens.iter().flat_map(|listen| [listen.http(), listen.grpc()]);
+    let addresses = own.chain(ops).chain([config.front_door.address()]);
     for address in addresses.filter(|a| a.port() != 0) {
         if let Err(error) = tokio::net::TcpListener::bind(address).await {
             faults.push(format!("{address} ({error})"));
