@@ -111,6 +111,25 @@ def compose(path):
                 rule(Path(volume["source"]).name in {"prometheus", "provisioning", "dashboards"}, f"{name} mounts {volume['source']}")
 
 
+def environments(path):
+    """Whether each program that has been built takes the environment that compose gives it."""
+    services = json.loads(Path(path).read_text())["services"]
+    for name in SERVICES:
+        program = ROOT / "target/debug" / name
+        if not program.exists():
+            print(f"deploy: {name}'s environment was not tried: it is not built")
+            continue
+        given = {key: str(value) for key, value in services[name]["environment"].items()}
+        given["NOVA_DATA_DIR"] = "/var/lib/nova"
+        ended = subprocess.run([program, "check-config"], env=given, capture_output=True, text=True)
+        rule(ended.returncode == 0, f"{name} does not take what compose gives it: {ended.stderr}")
+        print(f"deploy: {name} takes what compose gives it")
+        # Without what the secrets are, it must not.
+        less = {key: value for key, value in given.items() if not key.endswith(("MASTER_KEY", "CLIENT_SECRET"))}
+        ended = subprocess.run([program, "check-config"], env=less, capture_output=True, text=True)
+        rule(ended.returncode != 0 and "must be set" in ended.stderr, f"{name} takes an environment without secrets")
+
+
 def libraries():
     """Of the programs that have been built: every library that they need is in the images."""
     built = [path for path in (ROOT / "target/debug" / program for program in PROGRAMS) if path.exists()]
@@ -133,6 +152,7 @@ versions()
 stages()
 context()
 compose(sys.argv[1])
+environments(sys.argv[1])
 libraries()
 for fault in faults:
     print(f"deploy: {fault}", file=sys.stderr)
