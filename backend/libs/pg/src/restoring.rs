@@ -35,7 +35,7 @@ pub async fn end(conn: &mut PgConnection) -> Result<(), Error> {
 /// Applies what is pending in a database that is marked.
 ///
 /// # Errors
-/// As [`crate::migrate`].
+/// As [`crate::migrate()`].
 pub async fn migrate(config: &PoolConfig, migrator: &Migrator) -> Result<(), Error> {
     let mut connection = connect(config).await?;
     run(&mut connection, migrator).await?;
