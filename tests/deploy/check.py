@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICES = ["auth-service", "user-service", "messaging-service"]
 PROGRAMS = [*SERVICES, "nova"]
 # What distroless' cc image and Debian's slim image have: a program that needs more would not start there.
-IN_THE_IMAGES = {"libc6", "libgcc-s1"}
+IN_THE_IMAGES = {"libc6", "libgcc-s1", "libssl3"}
 faults = []
 
 
@@ -49,6 +49,8 @@ def stages():
     built = set(re.findall(r"--package ([\w-]+)", text))
     rule(built == set(PROGRAMS), f"Dockerfile builds {built}")
     for program in PROGRAMS:
+        # The manifests have Kafka reached over TLS.
+        rule(f"{program}/kafka-tls" in text, f"{program} is built without TLS for Kafka")
         stage = re.search(rf"^FROM \S+ AS {program}\n(.*?)(?=^FROM |\Z)", text, re.M | re.S)
         if not stage:
             faults.append(f"Dockerfile has no stage {program}")

@@ -49,6 +49,7 @@ OPERATORS = {
         ("Kafka", "kafkas", True),
         ("KafkaNodePool", "kafkanodepools", True),
         ("KafkaTopic", "kafkatopics", True),
+        ("KafkaUser", "kafkausers", True),
     ],
 }
 NAMESPACES = {"default", "kube-system"}

@@ -47,11 +47,33 @@ export interface Kafka {
         port: number;
         type: "internal";
         tls: boolean;
+        authentication?: { type: "scram-sha-512" | "tls" };
+        configuration?: { brokerCertChainAndKey?: { secretName: string; certificate: string; key: string } };
         networkPolicyPeers?: { namespaceSelector?: Selector; podSelector?: Selector }[];
       }[];
       config?: Record<string, string | number | boolean>;
+      authorization?: { type: "simple" };
     };
-    entityOperator?: { topicOperator?: Record<string, never> };
+    entityOperator?: { topicOperator?: Record<string, never>; userOperator?: Record<string, never> };
+  };
+}
+
+export interface KafkaUser {
+  apiVersion: "kafka.strimzi.io/v1";
+  kind: "KafkaUser";
+  metadata: Metadata;
+  spec: {
+    authentication: {
+      type: "scram-sha-512";
+      password?: { valueFrom: { secretKeyRef: { name: string; key: string } } };
+    };
+    authorization?: {
+      type: "simple";
+      acls: {
+        resource: { type: "topic" | "group"; name: string; patternType: "literal" | "prefix" };
+        operations: ("Read" | "Write" | "Describe")[];
+      }[];
+    };
   };
 }
 

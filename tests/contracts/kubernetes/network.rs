@@ -103,7 +103,7 @@ fn exactly_the_drawn_calls_go_out() {
                 ("kube-system/k8s-app=kube-dns".to_owned(), "UDP".to_owned(), "53".to_owned()),
                 tcp("nova-data/cnpg.io/cluster=nova", 5432),
                 tcp("nova-data/app.kubernetes.io/name=valkey", 6379),
-                tcp("nova-data/strimzi.io/cluster=nova,strimzi.io/name=nova-kafka", 9092),
+                tcp("nova-data/strimzi.io/cluster=nova,strimzi.io/name=nova-kafka", 9093),
                 tcp("monitoring/app.kubernetes.io/name=opentelemetry-collector", 4317),
             ]);
             for (callee, ..) in service.calls {

@@ -119,6 +119,18 @@ impl Validate for Kafka {
         {
             faults.push(Fault::new(section, error.to_string()));
         }
+        // librdkafka would say so at the first connection.
+        let has_password =
+            |mechanism: &Secret| mechanism.expose() == "PLAIN" || mechanism.expose().starts_with("SCRAM");
+        if ["sasl.mechanism", "sasl.mechanisms"].iter().any(|name| self.properties.get(*name).is_some_and(has_password))
+        {
+            for name in ["sasl.username", "sasl.password"] {
+                if self.properties.get(name).is_none_or(Secret::is_empty) {
+                    let key = format!("{section}.properties.{name}");
+                    faults.push(Fault::new(key, "must be set where sasl.mechanism is PLAIN or SCRAM"));
+                }
+            }
+        }
     }
 }
 
@@ -156,6 +168,10 @@ mod tests {
         assert!(events.databases_mut().is_empty());
         events.kafka.properties.insert("no.such.setting".to_owned(), "x".into());
         assert_eq!(faults(&events, ""), ["user.events.kafka"]);
+        events.kafka.properties = [("sasl.mechanism", "PLAIN"), ("sasl.username", "nova")]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
+        assert_eq!(faults(&events, ""), ["user.events.kafka.properties.sasl.password"]);
         assert_eq!(Events::default().databases_mut().len(), 1);
     }
 

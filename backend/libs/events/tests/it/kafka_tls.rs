@@ -1,7 +1,8 @@
 //! Kafka over TLS: both sides show certificates.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use events::{Bus, Kafka, KafkaConfig, Topic};
 use testkit::{Certificates, KafkaBroker};
@@ -84,4 +85,30 @@ async fn events_go_over_tls_to_brokers_that_are_known_from_who_is_known() {
     let said = [&said];
     let (refused, suspicious) = tokio::join!(a_stranger.publish(&said), another_ca.publish(&said));
     assert!(refused.is_err() && suspicious.is_err());
+}
+
+/// What the manifests of a service say about Kafka, as librdkafka is told.
+fn properties(service: &str) -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../k8s/microservices");
+    let files = ["configmap", "secret"].map(|kind| {
+        std::fs::read_to_string(folder.join(format!("{service}-{kind}.yaml"))).expect("the manifests are there")
+    });
+    let lines = files.iter().flat_map(|text| text.lines());
+    let properties = lines.filter_map(|line| line.split_once("__EVENTS__KAFKA__PROPERTIES__")?.1.split_once(": "));
+    properties.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect()
+}
+
+#[test]
+fn what_the_manifests_say_is_taken() {
+    let known = Certificates::new();
+    for service in ["auth-service", "user-service", "messaging-service"] {
+        let mut config = KafkaConfig::new("nova-kafka-bootstrap:9093");
+        config.properties = properties(service);
+        assert_eq!(config.properties.len(), 5, "{:?}", config.properties.keys());
+        let ca = known.ca().to_str().expect("a path").to_owned();
+        config.properties.insert("ssl.ca.location".to_owned(), ca).expect("the authority is named");
+        Kafka::new(config.clone()).expect("librdkafka takes it");
+        config.properties.insert("security.protocol".to_owned(), "sasl_tls".to_owned());
+        assert!(Kafka::new(config).is_err(), "it would not take everything");
+    }
 }
