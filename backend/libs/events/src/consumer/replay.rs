@@ -117,7 +117,8 @@ pub async fn places(pool: &Pool, bus: &Bus, consumer: &str, topics: &[Topic]) ->
 /// consumer has to be stopped everywhere. The answer is the number of events that are to be acted on again, or for the first time.
 ///
 /// # Errors
-/// If a database or the bus fails, or there is no such place; nothing has changed then.
+/// If a database or the bus fails, or there is no such place. Over the log nothing has changed then; over Kafka the consumer may
+/// pass over some of the events unless it is asked for again.
 pub async fn replay(
     pool: &Pool,
     bus: &Bus,
@@ -125,25 +126,17 @@ pub async fn replay(
     topic: Topic,
     from: ReplayFrom,
 ) -> Result<u64, ReplayError> {
+    match bus {
+        Bus::Log(log) => over_log(pool, log, consumer, topic, from).await,
+        #[cfg(feature = "kafka")]
+        Bus::Kafka(kafka) => over_kafka(pool, kafka, consumer, topic, from).await,
+    }
+}
+
+async fn over_log(pool: &Pool, log: &Log, consumer: &str, topic: Topic, from: ReplayFrom) -> Result<u64, ReplayError> {
     let mut tx = pool.begin().await?;
     // Whoever acts on the topic is waited for, and waits.
     locks::exclusive(&mut tx, turn(consumer, topic)).await?;
-    let count = match bus {
-        Bus::Log(log) => over_log(&mut tx, log, consumer, topic, from).await?,
-        #[cfg(feature = "kafka")]
-        Bus::Kafka(kafka) => over_kafka(&mut tx, kafka, consumer, topic, from).await?,
-    };
-    tx.commit().await?;
-    Ok(count)
-}
-
-async fn over_log(
-    tx: &mut pg::Tx,
-    log: &Log,
-    consumer: &str,
-    topic: Topic,
-    from: ReplayFrom,
-) -> Result<u64, ReplayError> {
     let (first, end) = log.extent(topic).await?;
     let place = Place { topic, partition: 0, first, next: None, end };
     let to = match from {
@@ -151,7 +144,7 @@ async fn over_log(
         ReplayFrom::Offset { partition: 0, .. } => from.offset_in(&place)?,
         ReplayFrom::Offset { partition, .. } => return Err(ReplayError::NoSuchPartition { topic, partition }),
     };
-    let done = inbox::offset(tx, consumer, topic).await?;
+    let done = inbox::offset(&mut tx, consumer, topic).await?;
     let Some(to) = to else { return Ok(0) };
     let back_to = done.min(to - 1);
     let (mut after, mut count) = (back_to, 0);
@@ -159,35 +152,36 @@ async fn over_log(
         let ids = log.ids_after(topic, after, READ_AT_ONCE).await?;
         let Some(&(last, _)) = ids.last() else { break };
         let ids: Vec<EventId> = ids.into_iter().map(|(_, id)| id).collect();
-        inbox::forget(tx, consumer, &ids).await?;
+        inbox::forget(&mut tx, consumer, &ids).await?;
         (after, count) = (last, count + ids.len() as u64);
     }
-    inbox::set_offset(tx, consumer, topic, back_to).await?;
+    inbox::set_offset(&mut tx, consumer, topic, back_to).await?;
+    tx.commit().await?;
     Ok(count)
 }
 
 #[cfg(feature = "kafka")]
 async fn over_kafka(
-    tx: &mut pg::Tx,
+    pool: &Pool,
     kafka: &crate::kafka::Kafka,
     consumer: &str,
     topic: Topic,
     from: ReplayFrom,
 ) -> Result<u64, ReplayError> {
     let back = kafka.places_back(consumer, topic, from).await?;
+    // First, since it fails where the group has members: nothing has been forgotten then that one of them may get once more.
+    kafka.send_back(consumer, topic, &back).await?;
     let mut reader = kafka.read(topic, &back).await?;
     let mut count = 0;
     loop {
         let ids = reader.next_ids().await?;
         if ids.is_empty() {
-            break;
+            return Ok(count);
         }
-        inbox::forget(tx, consumer, &ids).await?;
+        // No transaction is open while the brokers are waited for.
+        inbox::forget(&mut *pool.conn().await?, consumer, &ids).await?;
         count += ids.len() as u64;
     }
-    // Should the commit of the inbox fail after this, what comes again is passed over, and may be asked for again.
-    kafka.send_back(consumer, topic, &back).await?;
-    Ok(count)
 }
 
 /// Has a consumer pass over what was published before a time, where it has not come as far as that. Over Kafka it has to be stopped
