@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use auth_service::app::Feed;
 use chassis::config::Database;
 use chrono::{DateTime, Utc};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use clock::Clock;
 use events::consumer::{self, DeadLetter, Place, ReplayFrom};
 use events::{Backlog, Bus, Consumer, Kafka, Log, Outbox, Source, Topic};
@@ -51,11 +51,12 @@ pub enum DeadLetters {
 
 /// From where on a consumer acts again. Never forward: what it has not done yet is done first.
 #[derive(Args)]
+#[command(group(ArgGroup::new("from").required(true).args(["since", "offset"])))]
 pub struct Replay {
     /// Which, such as user.accounts.
     consumer: String,
     /// From the first event on that was published at this time or later, such as 2026-11-23T12:00:00Z.
-    #[arg(long, conflicts_with = "offset", required_unless_present = "offset")]
+    #[arg(long)]
     since: Option<DateTime<Utc>>,
     /// Events of one topic only, such as nova.auth.v1.
     #[arg(long, value_parser = topic)]
@@ -210,16 +211,16 @@ pub async fn consumers(config: &Config) -> anyhow::Result<()> {
     for known in &CONSUMERS {
         let pool = known.pool(config).await?;
         for place in consumer::places(&pool, &bus, known.name, &(known.topics)()).await? {
-            let Place { topic, partition, first, next, end } = place;
+            let Place { topic, partition, first, next, end, behind } = place;
             let next = next.unwrap_or(first);
             println!(
-                "{:<20} {:<18} {partition:>9} {first:>10} {next:>10} {end:>10} {:>8}",
+                "{:<20} {:<18} {partition:>9} {first:>10} {next:>10} {end:>10} {behind:>8}",
                 known.name,
                 topic.name(),
-                (end - next.max(first)).max(0)
             );
         }
     }
+    println!("\n{} reads nothing while there is no webhook, and begins with the first", Feed::NAME);
     Ok(())
 }
 

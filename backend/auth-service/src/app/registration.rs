@@ -71,7 +71,7 @@ impl Classify for Error {
 
 impl App {
     /// Makes an account, logs it in, and has its profile made.
-    #[instrument(skip_all, fields(user.name = %registration.username))]
+    #[instrument(skip_all)]
     pub async fn register(&self, registration: Registration) -> Result<(User, Tokens), Error> {
         let Registration { username, email, password, display_name } = registration;
         // The constraints decide; this only spares the hash.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use chassis::config::{
-    Fault, Faults, Log, PLACEHOLDER, Secret, SecretName, Secrets, ServiceConfig, Source, Validate, unfilled_problem,
+    Fault, Faults, Log, PLACEHOLDER, Secret, SecretName, Secrets, ServiceConfig, Source, Validate, is_postgres,
+    unfilled_problem,
 };
 use chassis::telemetry;
 use clap::Args;
@@ -67,7 +68,10 @@ impl Settings {
         let log: Log = source.section("log", &mut faults);
         telemetry::init(&log);
         let server = variable("DATABASE_URL").map(Secret::from);
-        if server.as_ref().is_some_and(|url| url.expose().parse::<PgConnectOptions>().is_err()) {
+        if server
+            .as_ref()
+            .is_some_and(|url| !is_postgres(url.expose()) || url.expose().parse::<PgConnectOptions>().is_err())
+        {
             faults.push(Fault::new("DATABASE_URL", "must be postgres://user:password@host:port/database"));
         }
         if server.as_ref().is_some_and(|url| url.expose().contains(PLACEHOLDER)) {

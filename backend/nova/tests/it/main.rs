@@ -163,11 +163,12 @@ async fn what_stops_a_start_is_told_in_a_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
     type Fault<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let faults: [Fault; 9] = [
+    let faults: [Fault; 10] = [
         (&[("NOVA_FRONT_DOOR__PORT", &port)], &["is in use", "NOVA_FRONT_DOOR__PORT"]),
         (&[("NOVA_USER__LISTEN__GRPC_PORT", &port)], &["is in use", "NOVA_USER__LISTEN__GRPC_PORT"]),
         (&[("NOVA_AUTH__MASTER_KEY", "c2hvcnQ=")], &["auth.master_key", "32 bytes in base64"]),
         (&[("NOVA_USER__PEERS__CLIENT_SECRET", "REPLACE_ME")], &["user.peers.client_secret", "still a placeholder"]),
+        (&[("DATABASE_URL", "mysql://db/nova")], &["DATABASE_URL", "postgres://"]),
         (&[("DATABASE_URL", "postgres://nova:REPLACE_ME@db/nova")], &["DATABASE_URL", "still a placeholder"]),
         (
             &[("NOVA_AUTH__LISTEN__HOST", "0.0.0.0")],

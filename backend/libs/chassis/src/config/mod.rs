@@ -21,7 +21,7 @@ pub use peers::{Dialer, OpenPeers, Peers};
 pub use proxy_header::ProxyHeader;
 pub use redis::Redis;
 pub use secrets::{SecretName, Secrets, ServiceConfig};
-pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging};
+pub use sections::{AcceptedTokens, Database, Listen, Log, LogFormat, Paging, is_postgres};
 pub use source::{Fault, Faults, PLACEHOLDER, Source, Validate, unfilled_problem};
 pub use traces::{NotPairs, Ratio, Traces};
 pub use values::{Secret, address, duration};

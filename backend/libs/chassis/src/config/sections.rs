@@ -207,6 +207,11 @@ impl Database {
     }
 }
 
+/// Whether an address is one of PostgreSQL: sqlx takes any scheme for that.
+pub fn is_postgres(url: &str) -> bool {
+    ["postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme))
+}
+
 impl Validate for Database {
     fn validate(&self, section: &str, faults: &mut Vec<Fault>) {
         if !(1..=1000).contains(&self.max_connections) {
@@ -223,7 +228,8 @@ impl Validate for Database {
                 faults.push(Fault::new(format!("{section}.{key}"), "must be at least 10ms"));
             }
         }
-        if !self.url.is_empty() && self.pool_config("check").connect_options().is_err() {
+        let is_address = is_postgres(self.url.expose()) && self.pool_config("check").connect_options().is_ok();
+        if !(self.url.is_empty() || is_address) {
             faults.push(Fault::new(format!("{section}.url"), "must be postgres://user:password@host:port/database"));
         }
     }

@@ -107,7 +107,8 @@ impl Validate for Traces {
         rule(
             self.endpoint.is_empty() || url.is_some(),
             "endpoint",
-            "must be http://host:port or https://host:port of a collector that takes OTLP over gRPC",
+            "must be http://host:port or https://host:port of a collector that takes OTLP over gRPC; what it wants to know of who sends \
+             goes into headers, which are not shown",
         );
         let needs_ca = self.endpoint.starts_with("https:");
         rule(!needs_ca || !self.ca.as_os_str().is_empty(), "ca", "must be set for an https:// collector");
@@ -120,7 +121,9 @@ impl Validate for Traces {
 
 fn url_of(text: &str) -> Option<http::Uri> {
     let uri: http::Uri = text.parse().ok()?;
-    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()).then_some(uri)
+    // A password there would be shown and logged.
+    let is_plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && is_plain).then_some(uri)
 }
 
 /// A part of a whole: 0 to 1. Numbers and, since the environment has nothing else, texts of numbers are read.
@@ -212,7 +215,7 @@ mod tests {
                     timeout = '1ms'";
         let keys = ["ca", "headers", "resource_attributes", "queue", "timeout"];
         assert_eq!(read(toml, &[]).1, keys.map(|key| format!("user.traces.{key}")));
-        for endpoint in ["there:4317", "ftp://there", "http://"] {
+        for endpoint in ["there:4317", "ftp://there", "http://", "http://u:secret@there:4317"] {
             assert_eq!(read(&format!("[user.traces]\nendpoint = '{endpoint}'"), &[]).1, ["user.traces.endpoint"]);
         }
     }

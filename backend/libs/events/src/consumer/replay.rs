@@ -38,6 +38,8 @@ pub struct Place {
     pub next: Option<i64>,
     /// The offset after the newest event.
     pub end: i64,
+    /// Events that are not done yet. The log's offsets are those of all topics, so it is less than what lies between them.
+    pub behind: i64,
 }
 
 /// Why nothing, or not everything, is acted on again. It may be asked for again.
@@ -102,8 +104,8 @@ pub async fn places(pool: &Pool, bus: &Bus, consumer: &str, topics: &[Topic]) ->
             Bus::Log(log) => {
                 let done = inbox::offset(&mut *pool.conn().await?, consumer, topic).await?;
                 let (first, end) = log.extent(topic).await?;
-                let next = (done > 0).then_some(done + 1);
-                places.push(Place { topic, partition: 0, first, next, end });
+                let (next, behind) = ((done > 0).then_some(done + 1), log.count_after(topic, done).await?);
+                places.push(Place { topic, partition: 0, first, next, end, behind });
             }
             #[cfg(feature = "kafka")]
             Bus::Kafka(kafka) => places.extend(kafka.places(consumer, topic).await?),
@@ -138,7 +140,7 @@ async fn over_log(pool: &Pool, log: &Log, consumer: &str, topic: Topic, from: Re
     // Whoever acts on the topic is waited for, and waits.
     locks::exclusive(&mut tx, turn(consumer, topic)).await?;
     let (first, end) = log.extent(topic).await?;
-    let place = Place { topic, partition: 0, first, next: None, end };
+    let place = Place { topic, partition: 0, first, next: None, end, behind: 0 };
     let to = match from {
         ReplayFrom::Time(since) => log.first_since(topic, since).await?,
         ReplayFrom::Offset { partition: 0, .. } => from.offset_in(&place)?,

@@ -164,7 +164,8 @@ fn places(client: &Client, topic: Topic) -> Result<Vec<Place>, KafkaError> {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         };
-        places.push(Place { topic, partition, first, next, end });
+        let behind = (end - next.unwrap_or(first).max(first)).max(0);
+        places.push(Place { topic, partition, first, next, end, behind });
     }
     Ok(places)
 }

@@ -150,6 +150,17 @@ impl Log {
         Ok((expired + 1, newest.unwrap_or(expired) + 1))
     }
 
+    /// How many events there are after a position.
+    pub(crate) async fn count_after(&self, topic: Topic, after: i64) -> Result<i64, pg::Error> {
+        let mut conn = self.0.pool.conn().await?;
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE topic = $1 AND position > $2")
+            .bind(topic.name())
+            .bind(after)
+            .fetch_one(&mut *conn)
+            .await?;
+        Ok(count)
+    }
+
     /// The positions and ids of events after a position, in order.
     pub(crate) async fn ids_after(
         &self,
