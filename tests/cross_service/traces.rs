@@ -329,8 +329,7 @@ async fn the_metrics_of_a_call_lead_to_its_trace() -> Outcome {
 #[tokio::test]
 async fn calls_over_rest_and_server_sent_events_are_in_their_callers_trace() -> Outcome {
     use http_body_util::{BodyExt, Full};
-    use hyper_util::client::legacy::Client;
-    use hyper_util::rt::TokioExecutor;
+    use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 
     let collector = Collector::start().await;
     let world = World::own_traced(recorded(&collector, 1.0)).await;
@@ -360,7 +359,6 @@ async fn calls_over_rest_and_server_sent_events_are_in_their_callers_trace() -> 
             (!named(spans, SEND).is_empty() && !named(spans, "deliver event").is_empty()).then_some(())
         })
         .await;
-    // A stream's own span ends with the stream.
     let of_stream = format!("{:032x}", 0x55e);
     assert_eq!(collector.trace(&of_stream), []);
     drop(events);
@@ -387,8 +385,7 @@ async fn counted(world: &World, outcome: &str) -> Outcome<f64> {
 /// The messaging service's metrics, as OpenMetrics.
 async fn metrics_of(world: &World) -> Outcome<String> {
     use http_body_util::{BodyExt, Empty};
-    use hyper_util::client::legacy::Client;
-    use hyper_util::rt::TokioExecutor;
+    use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
     let request = http::Request::get(world.http(ServiceName::Messaging).await? + "/metrics")

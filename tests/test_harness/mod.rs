@@ -7,6 +7,7 @@
 //! Tests make their own people ([`World::person`]) and look at nothing else, so their order, other tests and whatever a
 //! provided installation holds do not matter to them.
 
+mod channels;
 pub mod grpc_helpers;
 mod own;
 mod people;

@@ -8,27 +8,24 @@ use std::time::Duration;
 use auth_service::model::{Role, Username};
 use chassis::config::Traces;
 use clock::Clock;
-use hyper_util::rt::TokioIo;
 use ids::SessionId;
 use protos::auth::v1::{IssueServiceTokenRequest, LoginRequest, RegisterRequest};
-use rpc::{Dial, Peer};
 use sealing::{MasterKey, MasterKeys};
 use testkit::TestDatabase;
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::channels::{channel, tls_channel};
 use crate::grpc_helpers::{CallAs, Clients, Journal, unexpected};
-use crate::own::{MASTER_KEY, OwnServices, SERVICE_SECRET, Terms, Tls, certificate_name};
+use crate::own::{MASTER_KEY, OwnServices, SERVICE_SECRET, Terms, Tls};
 use crate::{GrpcConfig, GrpcTestError, Link, Outcome, Person, ServiceName};
 
 /// How long a boot, a restart or a health check may take.
-const START_WITHIN: Duration = Duration::from_secs(30);
+pub const START_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 enum Services {
@@ -382,27 +379,6 @@ impl fmt::Debug for World {
 
 fn failed(error: anyhow::Error) -> GrpcTestError {
     unexpected(format!("{error:#}"))
-}
-
-/// A channel that asks for the address each time it connects: services come back on other ports.
-fn channel(address: impl Fn() -> SocketAddr + Clone + Send + 'static) -> Channel {
-    let connector = tower::service_fn(move |_: http::Uri| {
-        let address = address();
-        async move {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok::<_, std::io::Error>(TokioIo::new(stream))
-        }
-    });
-    Endpoint::from_static("http://service.test").connect_with_connector_lazy(connector)
-}
-
-/// A channel over TLS, shown the certificate of service `who`, or none.
-fn tls_channel(to: SocketAddr, service: ServiceName, tls: &Tls, who: Option<ServiceName>) -> Channel {
-    let name = ServerName::try_from(certificate_name(service)).expect("a name");
-    let client = tls::Client::open(&tls.client_files(who)).expect("good files");
-    let dial = Dial::Tls { client, name: Some(name) };
-    Peer { url: format!("https://{to}"), dial, timeout: START_WITHIN }.channel().expect("an address")
 }
 
 /// A name that nobody has, 3 to 32 characters long.

@@ -8,5 +8,6 @@ mod kinds;
 mod log;
 #[cfg(feature = "kafka")]
 mod mock;
+mod replays;
 mod suite;
 mod world;
