@@ -11,7 +11,7 @@ tokio::task_local! {
 pub struct Current {
     /// What is recorded.
     pub span: Option<Span>,
-    /// Where that is in its trace; without a span, what came with the call, to be passed on.
+    /// Where that is in its trace; without a span, what is to be passed on: what came with the call, or that it is not recorded.
     pub context: Option<TraceContext>,
     /// What other tracers say to themselves.
     pub state: Option<TraceState>,

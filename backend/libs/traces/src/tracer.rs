@@ -98,7 +98,9 @@ impl Tracer {
             _ => dice::is_in(inner.sampled),
         };
         if !is_recorded {
-            return Current { span: None, context: parent.map(TraceContext::unsampled), state };
+            // Without a place in a trace, whom the call leads to would choose by chance again.
+            let context = parent.unwrap_or_else(TraceContext::root).unsampled();
+            return Current { span: None, context: Some(context), state };
         }
         let context = parent.map_or_else(TraceContext::root, TraceContext::child);
         let origin = Origin { context, parent, state, is_remote: parent.is_some() };
