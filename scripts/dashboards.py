@@ -197,6 +197,7 @@ DATA = dashboard("data", "Data: PostgreSQL, events, caches", "Pools, outboxes, c
         panel("Events", "Events a second by what became of them", "ops", (rate("nova_consumer_events_total", "consumer, outcome"), "{{consumer}} {{outcome}}")),
         panel("Failures", "Failed tries a second", "ops", (rate("nova_consumer_failures_total", "consumer"), "{{consumer}}")),
         panel("Dead letters", "Events that could not be acted on, and those behind them", "none", (f"max by (consumer) (nova_dead_letters{{{ON}}})", "{{consumer}}"), limit=1),
+        panel("Away", "Times a second that a consumer could not follow the bus", "ops", (rate("nova_consumer_away_total", "consumer"), "{{consumer}}")),
         panel("Missed", "Times in the last hour that a consumer was away for longer than the bus keeps events", "none", (f"sum by (consumer) (increase(nova_consumer_missed_total{{{ON}}}[1h]))", "{{consumer}}"), limit=1),
     ]),
     ("Caches", [

@@ -25,6 +25,10 @@ pub(crate) fn of_relay(outbox: &'static str) {
 
 /// Makes the meters of a consumer.
 pub(crate) fn of_consumer(consumer: &'static str, topics: &[Topic]) {
+    describe_counter!(
+        "nova_consumer_away_total",
+        "Times that a consumer could not follow its bus, so that events wait"
+    );
     describe_counter!("nova_consumer_events_total", "Events that a consumer wants, by what became of them");
     describe_counter!("nova_consumer_failures_total", "Times that a consumer failed to act on an event");
     describe_counter!(
@@ -36,6 +40,7 @@ pub(crate) fn of_consumer(consumer: &'static str, topics: &[Topic]) {
     for outcome in OUTCOMES {
         let _ = counter!("nova_consumer_events_total", "consumer" => consumer, "outcome" => outcome);
     }
+    let _ = counter!("nova_consumer_away_total", "consumer" => consumer);
     let _ = counter!("nova_consumer_failures_total", "consumer" => consumer);
     let _ = gauge!("nova_dead_letters", "consumer" => consumer);
     for topic in topics {

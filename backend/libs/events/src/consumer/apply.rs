@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use sqlx::PgConnection;
 use tokio::time::timeout;
@@ -75,9 +76,17 @@ impl<H: Handler> Consumer<H> {
         metrics::counter!("nova_consumer_events_total", "consumer" => self.name, "outcome" => outcome).increment(1);
     }
 
-    /// Notes how old the oldest event is that waits in a topic; none waits: 0.
-    pub(super) fn note_lag(&self, oldest: Option<&Event>, topic: crate::Topic) {
-        let age = oldest.map_or(0.0, |event| (self.clock.now() - event.time).as_seconds_f64().max(0.0));
+    /// Counts that `bus` could not be followed, and tells it once; `is_away` is whether it was told.
+    pub(super) fn away(&self, is_away: &mut bool, bus: &str, error: &(dyn std::error::Error + 'static)) {
+        metrics::counter!("nova_consumer_away_total", "consumer" => self.name).increment(1);
+        if !std::mem::replace(is_away, true) {
+            tracing::warn!("{} can't follow {bus}, events wait: {}", self.name, chain(error));
+        }
+    }
+
+    /// Notes since when the oldest event of a topic is there that waits; none waits: 0.
+    pub(super) fn note_lag(&self, oldest: Option<DateTime<Utc>>, topic: crate::Topic) {
+        let age = oldest.map_or(0.0, |oldest| (self.clock.now() - oldest).as_seconds_f64().max(0.0));
         metrics::gauge!("nova_consumer_lag_seconds", "consumer" => self.name, "topic" => topic.name()).set(age);
     }
 }

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lane::{Failure, Lane};
 use super::{Consumer, Handler, HandlerError};
 use crate::backoff::Backoff;
-use crate::chain::chain;
 use crate::kafka::{Error, Group, Kafka, Received};
 use crate::{Event, Topic, locks};
 
@@ -40,9 +40,7 @@ impl<H: Handler> Consumer<H> {
                 backoff.reset();
                 is_away = false;
             }
-            if !std::mem::replace(&mut is_away, true) {
-                tracing::warn!("{} can't follow Kafka, events wait: {}", self.name, chain(&error));
-            }
+            self.away(&mut is_away, "Kafka", &error);
             sleep(backoff.pause()).await;
         }
     }
@@ -52,6 +50,9 @@ impl<H: Handler> Consumer<H> {
         let group = kafka.join(self.name, &Self::topics()).await?;
         let mut lanes: HashMap<Partition, Lane> = HashMap::new();
         let mut held: BTreeMap<Partition, Instant> = BTreeMap::new();
+        // The event that holds a partition up, by when it happened.
+        let mut stuck: BTreeMap<Partition, DateTime<Utc>> = BTreeMap::new();
+        let mut is_away = false;
         loop {
             let now = Instant::now();
             let ripe: Vec<Partition> = held.iter().filter(|(_, until)| **until <= now).map(|(at, _)| *at).collect();
@@ -62,19 +63,30 @@ impl<H: Handler> Consumer<H> {
             let wait = held.values().min().map_or(self.options.look_every, |until| *until - now);
             let chunks = self.gather(&group, wait).await?;
             *has_heard |= !chunks.is_empty();
-            if chunks.is_empty() && held.is_empty() {
-                Self::topics().into_iter().for_each(|topic| self.note_lag(None, topic));
+            if chunks.is_empty()
+                && let Err(error) = group.look_for_brokers().await
+            {
+                self.away(&mut is_away, "Kafka", &error);
+                continue; // how far behind it is, nobody knows
             }
+            is_away = false;
+            if !stuck.is_empty() {
+                let assigned = group.assigned().await?;
+                stuck.retain(|at, _| assigned.contains(at));
+            }
+            self.note_lags(&stuck, &chunks);
             for (at, chunk) in chunks {
                 let lane = lanes.entry(at).or_insert_with(|| Lane::new(self.options));
                 let (done, pause) = self.settle(at.0, &chunk, lane).await;
                 if pause > Duration::ZERO {
+                    stuck.insert(at, chunk.events[done].time);
                     if let Some(before) = done.checked_sub(1) {
                         group.done(at.0, at.1, chunk.offsets[before]);
                     }
                     group.hold(at.0, at.1, chunk.offsets[done]).await?;
                     held.insert(at, Instant::now() + pause);
                 } else {
+                    stuck.remove(&at);
                     group.done(at.0, at.1, chunk.last);
                 }
             }
@@ -102,9 +114,18 @@ impl<H: Handler> Consumer<H> {
         Ok(chunks)
     }
 
+    /// Notes how far behind each topic is: as far as the partition of it that is furthest behind.
+    fn note_lags(&self, stuck: &BTreeMap<Partition, DateTime<Utc>>, chunks: &BTreeMap<Partition, Chunk>) {
+        let news = chunks.iter().filter_map(|(at, chunk)| Some((at, chunk.events.first()?.time)));
+        let waiting: Vec<_> = stuck.iter().map(|(at, time)| (at, *time)).chain(news).collect();
+        for topic in Self::topics() {
+            let of_topic = waiting.iter().filter(|(at, _)| at.0 == topic);
+            self.note_lag(of_topic.map(|(_, time)| *time).min(), topic);
+        }
+    }
+
     /// How many events are done, and how long to wait before the next is tried again: not at all if all are done.
     async fn settle(&self, topic: Topic, chunk: &Chunk, lane: &mut Lane) -> (usize, Duration) {
-        self.note_lag(chunk.events.first(), topic);
         let mut done = 0;
         while done < chunk.events.len() {
             let tried = &chunk.events[done..(done + lane.limit()).min(chunk.events.len())];

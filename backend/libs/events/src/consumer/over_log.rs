@@ -6,7 +6,6 @@ use tokio::time::{sleep, timeout};
 
 use super::lane::{Failure, Lane};
 use super::{Consumer, Handler, HandlerError, inbox};
-use crate::chain::chain;
 use crate::log::Log;
 use crate::{Event, Topic, locks};
 
@@ -50,8 +49,8 @@ impl<H: Handler> Consumer<H> {
                     let _ = timeout(self.options.look_every, news.changed()).await;
                 }
                 Err(Fault { failure, events }) => {
-                    if events.is_empty() && !std::mem::replace(&mut is_away, true) {
-                        tracing::warn!("{} can't follow {topic}, events wait: {}", self.name, chain(&failure.error));
+                    if events.is_empty() {
+                        self.away(&mut is_away, topic.name(), &failure.error);
                     }
                     let pause = lane.failed(&events, &failure);
                     if pause > Duration::ZERO {
@@ -69,7 +68,7 @@ impl<H: Handler> Consumer<H> {
         }
         let place = inbox::offset(&mut tx, self.name, topic).await?;
         let piece = log.read(topic, place, i64::try_from(lane.limit()).unwrap_or(i64::MAX)).await?;
-        self.note_lag(piece.events.first().map(|(_, event)| event), topic);
+        self.note_lag(piece.events.first().map(|(_, event)| event.time), topic);
         let Some(&(last, _)) = piece.events.last() else { return Ok(Step::Nothing) };
         if place < piece.expired && place > 0 {
             metrics::counter!("nova_consumer_missed_total", "consumer" => self.name, "topic" => topic.name())

@@ -1,10 +1,13 @@
 //! Consumers: one of a group, or a tap that hears everything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, DefaultConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::time::sleep;
 
@@ -15,6 +18,8 @@ use crate::{Event, Topic};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long it may take to find out that brokers are there after all.
+const FOUND_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) type Client = StreamConsumer<DefaultConsumerContext>;
 
@@ -58,7 +63,11 @@ pub(crate) struct Received {
 }
 
 /// A member of a group.
-pub(crate) struct Group(Closing);
+pub(crate) struct Group {
+    client: Closing,
+    /// A broker could not be reached since somebody was there last.
+    is_in_doubt: AtomicBool,
+}
 
 impl Kafka {
     /// Joins a group.
@@ -67,7 +76,7 @@ impl Kafka {
         let client: Client = self.group(group).create()?;
         let names: Vec<&str> = topics.iter().map(|topic| topic.name()).collect();
         client.subscribe(&names)?;
-        Ok(Group(Closing::new(client)))
+        Ok(Group { client: Closing::new(client), is_in_doubt: AtomicBool::new(false) })
     }
 
     pub(super) fn group(&self, group: &str) -> rdkafka::ClientConfig {
@@ -121,13 +130,16 @@ impl Group {
     /// Waits for a message. It may be dropped while it waits.
     pub async fn receive(&self) -> Result<Received, Error> {
         loop {
-            let message = match self.0.client().recv().await {
+            let message = match self.client.client().recv().await {
                 Ok(message) => message,
                 Err(KafkaError::MessageConsumption(
                     RDKafkaErrorCode::BrokerTransportFailure
                     | RDKafkaErrorCode::AllBrokersDown
                     | RDKafkaErrorCode::OperationTimedOut,
-                )) => continue, // it connects again by itself
+                )) => {
+                    self.is_in_doubt.store(true, Ordering::Relaxed);
+                    continue; // it connects again by itself
+                }
                 Err(error) => return Err(error.into()),
             };
             let Some(topic) = Topic::of_name(message.topic()) else { continue };
@@ -139,17 +151,34 @@ impl Group {
         }
     }
 
+    /// Whether the brokers are there, which is asked only if there is a reason to doubt it: librdkafka tells once that they are
+    /// away, and then nothing more, as if nothing happened.
+    pub async fn look_for_brokers(&self) -> Result<(), Error> {
+        if self.is_in_doubt.load(Ordering::Relaxed) {
+            self.client.ask(|client| client.fetch_metadata(None, FOUND_WITHIN)).await?;
+            self.is_in_doubt.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The partitions that this member has now.
+    pub async fn assigned(&self) -> Result<BTreeSet<(Topic, i32)>, Error> {
+        let assigned = self.client.ask(rdkafka::consumer::Consumer::assignment).await?;
+        let partition = |at: &TopicPartitionListElem<'_>| Some((Topic::of_name(at.topic())?, at.partition()));
+        Ok(assigned.elements().iter().filter_map(partition).collect())
+    }
+
     /// Notes that everything up to `offset` is done; it is committed within a second. A partition that was taken away meanwhile
     /// is another's, who does again what was not committed.
     pub fn done(&self, topic: Topic, partition: i32, offset: i64) {
-        if let Err(error) = self.0.client().store_offset(topic.name(), partition, offset) {
+        if let Err(error) = self.client.client().store_offset(topic.name(), partition, offset) {
             tracing::debug!("{topic}/{partition} is another's by now: {error}");
         }
     }
 
     /// Goes back to `offset`, and hears nothing of the partition until [`Self::resume`].
     pub async fn hold(&self, topic: Topic, partition: i32, offset: i64) -> Result<(), Error> {
-        self.0
+        self.client
             .ask(move |client| {
                 let mut held = TopicPartitionList::new();
                 held.add_partition(topic.name(), partition);
@@ -163,7 +192,7 @@ impl Group {
     pub fn resume(&self, topic: Topic, partition: i32) -> Result<(), Error> {
         let mut held = TopicPartitionList::new();
         held.add_partition(topic.name(), partition);
-        Ok(self.0.client().resume(&held)?)
+        Ok(self.client.client().resume(&held)?)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Kafka with errors that a real broker seldom has: librdkafka's mock cluster.
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use events::{Bus, Event, Kafka, KafkaConfig, Topic};
+use events::{Bus, ConsumerOptions, Event, Kafka, KafkaConfig, Topic};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -10,7 +13,7 @@ use testkit::eventually;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::world::{SOON, World, event};
+use crate::world::{Faults, SOON, Task, World, event};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -44,6 +47,19 @@ async fn publish(bus: &Bus, events: &[Event]) -> u32 {
         assert!(failures < 100, "it works some time");
     }
     failures
+}
+
+/// What a metric of a consumer, or of its topic, says in this process.
+fn metric(name: &str) -> f64 {
+    let text = metrics_of_process().render();
+    let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
+/// Notes what is measured from now on.
+fn metrics_of_process() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().expect("the only one"))
 }
 
 /// The events in the order in which they came for the first time.
@@ -102,7 +118,7 @@ async fn while_all_brokers_are_down_rows_wait_and_then_arrive() {
     let world = World::over_log().await;
     let (cluster, bus) = cluster();
     let mut tap = bus.tap(&[Topic::Messaging]).await.expect("open");
-    let _relay = crate::world::Task::spawn(world.relay(&bus).run());
+    let _relay = Task::spawn(world.relay(&bus).run());
     let mut sent = vec![world.commit_change(Uuid::from_u128(1)).await];
     eventually("the first is out", SOON, async || (world.waiting().await == 0).then_some(())).await;
     (1..=3).for_each(|broker| cluster.broker_down(broker).expect("down"));
@@ -113,4 +129,47 @@ async fn while_all_brokers_are_down_rows_wait_and_then_arrive() {
     (1..=3).for_each(|broker| cluster.broker_up(broker).expect("up"));
     assert_eq!(first_heard(&mut tap, sent.len()).await, sent);
     eventually("the outbox is empty", SOON, async || (world.waiting().await == 0).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_counts_that_it_can_not_follow_and_goes_on_by_itself() {
+    metrics_of_process();
+    let world = World::over_log().await;
+    let (cluster, bus) = cluster();
+    let _consumer = Task::spawn(world.consumer(&Faults::default()).run(bus.clone()));
+    publish(&bus, &numbered(&world, 1)).await;
+    world.eventually_effects(1).await;
+    assert!(metric("nova_consumer_away_total") < 1.0, "it follows");
+    (1..=3).for_each(|broker| cluster.broker_down(broker).expect("down"));
+    let counts = async |count: f64| (metric("nova_consumer_away_total") >= count).then_some(());
+    eventually("it is counted again and again", SOON, || counts(2.0)).await;
+    (1..=3).for_each(|broker| cluster.broker_up(broker).expect("up"));
+    publish(&bus, &numbered(&world, 1)).await;
+    world.eventually_effects(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_as_far_behind_as_the_partition_that_is_furthest() {
+    metrics_of_process();
+    let world = World::over_log().await;
+    let (_cluster, bus) = cluster();
+    let old = event(world.clock.now() - Duration::from_secs(3600), Uuid::from_u128(1), 1);
+    let faults = Faults::default();
+    faults.poison(&old);
+    let hour = Duration::from_secs(3600);
+    let options = ConsumerOptions {
+        first_pause: hour,
+        longest_pause: hour,
+        look_every: Duration::from_millis(20),
+        ..ConsumerOptions::default()
+    };
+    let _consumer = Task::spawn(world.consumer(&faults).with(options).run(bus.clone()));
+    publish(&bus, &[old]).await;
+    let lag = || metric("nova_consumer_lag_seconds");
+    eventually("it is stuck", SOON, async || (lag() > 3000.0).then_some(())).await;
+    // Of so many aggregates some are in the other partition, where all goes well.
+    let fresh: Vec<Event> = (2..34).map(|id| event(world.clock.now(), Uuid::from_u128(id), 1)).collect();
+    publish(&bus, &fresh).await;
+    world.eventually_effects(1).await;
+    assert!(lag() > 3000.0, "{}", lag());
 }
