@@ -44,6 +44,7 @@ OPERATORS = {
         ("BackendTLSPolicy", "backendtlspolicies", True),
     ],
     "traefik.io/v1alpha1": [("ServersTransport", "serverstransports", True)],
+    "monitoring.coreos.com/v1": [("PodMonitor", "podmonitors", True)],
     "postgresql.cnpg.io/v1": [("Cluster", "clusters", True), ("Database", "databases", True)],
     "kafka.strimzi.io/v1": [
         ("Kafka", "kafkas", True),

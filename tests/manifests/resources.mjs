@@ -16,6 +16,7 @@ const TYPES = {
   "cert-manager.io/v1": (kind) => ({ from: `@kubernetes-models/cert-manager/cert-manager.io/v1/${kind}`, type: `I${kind}` }),
   "external-secrets.io/v1": (kind) => ({ from: `@kubernetes-models/external-secrets/external-secrets.io/v1/${kind}`, type: `I${kind}` }),
   "gateway.networking.k8s.io/v1": (kind) => ({ from: `@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/${kind}`, type: `I${kind}` }),
+  "monitoring.coreos.com/v1": (kind) => ({ from: `@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/${kind}`, type: `I${kind}` }),
   "traefik.io/v1alpha1": (kind) => ({ from: `@kubernetes-models/traefik/traefik.io/v1alpha1/${kind}`, type: `I${kind}` }),
   "postgresql.cnpg.io/v1": (kind) => (kind === "Cluster" ? { from: "./postgresql", type: "ClusterProps", props: true } : { from: "./operators", type: kind }),
   "kafka.strimzi.io/v1": (kind) => ({ from: "./operators", type: kind }),

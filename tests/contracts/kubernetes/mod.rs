@@ -3,6 +3,7 @@
 
 mod config;
 mod doors;
+mod monitoring;
 mod network;
 mod workloads;
 
