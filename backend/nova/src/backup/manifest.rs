@@ -70,6 +70,9 @@ pub struct Manifest {
     pub nova: String,
     /// What the folder holds.
     pub kind: Kind,
+    /// Whose it is, as `nova_keys` says; nothing if an earlier release wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation: Option<String>,
     /// The moment that it shows: all that was acknowledged before is in it.
     pub at: DateTime<Utc>,
     /// The server's major version.
@@ -125,6 +128,11 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Whether keys of an installation can be those of this backup.
+    pub fn goes_with(&self, keys_of: Option<&str>) -> bool {
+        self.installation.is_none() || self.installation.as_deref() == keys_of
+    }
+
     /// A database's entry.
     pub fn dump(&self, name: &str) -> Option<&Dump> {
         self.databases.iter().find(|dump| dump.name == name)
@@ -154,29 +162,42 @@ impl Manifest {
     /// # Errors
     /// If a migration is unknown or another than that of this release.
     pub fn must_be_known(&self, dump: &Dump, migrator: &Migrator) -> anyhow::Result<()> {
-        for applied in &dump.migrations {
-            let known = migrator.iter().find(|migration| migration.version == applied.version);
-            let Some(known) = known else {
-                bail!(
-                    "the backup was made by a newer Nova ({}), whose migration {} of {} this one ({}) does not know: restore it \
-                     with that release or a later one",
-                    self.nova,
-                    applied.version,
-                    dump.name,
-                    env!("CARGO_PKG_VERSION")
-                );
-            };
-            ensure!(
-                hex(&known.checksum) == applied.checksum,
-                "migration {} of {} in the backup is not the one that this release has: restore it with the build that made it \
-                 (Nova {})",
-                applied.version,
+        let what = if self.kind == Kind::Keys { "copy of people's keys" } else { "backup" };
+        match unknown(&dump.migrations, migrator) {
+            None => Ok(()),
+            Some(Unknown::Newer(version)) => bail!(
+                "the {what} was made by a newer Nova ({}), whose migration {version} of {} this one ({}) does not know: restore it \
+                 with that release or a later one",
+                self.nova,
+                dump.name,
+                env!("CARGO_PKG_VERSION")
+            ),
+            Some(Unknown::Other(version)) => bail!(
+                "migration {version} of {} in the {what} is not the one that this release has: restore it with the build that made \
+                 it (Nova {})",
                 dump.name,
                 self.nova
-            );
+            ),
         }
-        Ok(())
     }
+}
+
+/// A migration that this release does not have, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// There is none of this number.
+    Newer(i64),
+    /// The one of this number is another.
+    Other(i64),
+}
+
+/// The first of the migrations that were in force which this release does not have.
+pub fn unknown(in_force: &[Migration], migrator: &Migrator) -> Option<Unknown> {
+    in_force.iter().find_map(|applied| match migrator.iter().find(|migration| migration.version == applied.version) {
+        None => Some(Unknown::Newer(applied.version)),
+        Some(known) if hex(&known.checksum) != applied.checksum => Some(Unknown::Other(applied.version)),
+        Some(_) => None,
+    })
 }
 
 impl Dump {

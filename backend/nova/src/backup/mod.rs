@@ -2,7 +2,7 @@
 
 pub mod manifest;
 mod place;
-mod point;
+pub mod point;
 pub mod programs;
 
 use std::path::{Path, PathBuf};
@@ -84,11 +84,13 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
         let (migrations, master_key) = (snapshot.migrations.clone(), snapshot.master_key.clone());
         list.push(Dump { name: snapshot.name.to_owned(), bytes, sha256, migrations, master_key });
     }
+    let installation = point.snapshots.iter().find_map(|snapshot| snapshot.installation.clone());
     let (at, server, tools) = (point.at, point.server, programs.version().major);
     let manifest = |kind, databases| Manifest {
         format: FORMAT,
         nova: env!("CARGO_PKG_VERSION").to_owned(),
         kind,
+        installation: installation.clone(),
         at,
         server,
         tools,
@@ -105,9 +107,17 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
     // Keys first: at no moment is there a backup without keys that are as new.
     let keys = keys.finish()?;
     let data = data.finish()?;
-    keys_place.keep_only(&keys)?;
+    let foreign = keys_place.keep_only(&keys, installation.as_deref())?;
     tell(config, at, &data, &keys, (!wanted.with_master_key).then_some(&masters[..]));
-    Ok(())
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let foreign: Vec<_> = foreign.iter().map(|path| path.display().to_string()).collect();
+    bail!(
+        "the backup is whole, but these copies of people's keys are not known to be of this installation and were kept: {}. Give each \
+         installation a folder of its own with --keys; a copy of this one must be removed by hand, it brings the forgotten back",
+        foreign.join(", ")
+    )
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -158,17 +168,22 @@ fn tell(config: &Config, at: DateTime<Utc>, data: &Path, keys: &Path, masters: O
     }
 }
 
-/// The newest copy of people's keys that lies beside a backup.
+/// The newest copy of people's keys that lies beside a backup and is not of another installation.
 ///
 /// # Errors
-/// If the folder can't be read.
-pub fn newest_keys(backup: &Path) -> anyhow::Result<Option<PathBuf>> {
+/// If the folder, or a copy's manifest, can't be read.
+pub fn newest_keys(backup: &Path, manifest: &Manifest) -> anyhow::Result<Option<PathBuf>> {
     let beside = backup.canonicalize()?;
     let Some(folder) = beside.parent() else { return Ok(None) };
     let mut copies = place::entries(folder)?;
     copies.retain(|(name, _)| name.starts_with(place::KEYS));
     copies.sort(); // the time is in the name
-    Ok(copies.pop().map(|(_, path)| path))
+    while let Some((_, path)) = copies.pop() {
+        if manifest.goes_with(Manifest::read(&path, Kind::Keys)?.installation.as_deref()) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// The names of the master keys that are configured.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::manifest;
+use super::manifest::{self, Kind, Manifest};
 
 const LOCK: &str = ".nova-backup.lock";
 const PARTIAL: (&str, &str) = (".nova-", ".partial");
@@ -68,13 +68,20 @@ impl Place {
         Ok(Partial { path, becomes, parent: self.path.clone(), is_finished: false })
     }
 
-    /// Removes every copy of people's keys but this one.
+    /// Removes every other copy of an installation's people's keys. The answer are those that stay, since they are not known to be
+    /// of this installation: they may be the only ones that another has.
     ///
     /// # Errors
     /// If one can't be removed.
-    pub fn keep_only(&self, keys: &Path) -> anyhow::Result<()> {
+    pub fn keep_only(&self, keys: &Path, installation: Option<&str>) -> anyhow::Result<Vec<PathBuf>> {
+        let mut stay = vec![];
         for (name, path) in entries(&self.path)? {
             if name.starts_with(KEYS) && path != keys {
+                let of = Manifest::read(&path, Kind::Keys).ok().and_then(|manifest| manifest.installation);
+                if of.is_none() || of.as_deref() != installation {
+                    stay.push(path);
+                    continue;
+                }
                 fs::remove_dir_all(&path).with_context(|| {
                     format!(
                         "{} can't be removed: remove it by hand, an older copy brings the forgotten back",
@@ -83,7 +90,8 @@ impl Place {
                 })?;
             }
         }
-        sync(&self.path)
+        sync(&self.path)?;
+        Ok(stay)
     }
 }
 

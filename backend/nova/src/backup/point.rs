@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub migrations: Vec<Migration>,
     /// The name of the master key that has wrapped its root key.
     pub master_key: Option<String>,
+    /// The name of the installation, in people's keys.
+    pub installation: Option<String>,
     connection: PgConnection,
 }
 
@@ -85,7 +87,15 @@ impl Point {
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             let id: String = sqlx::query_scalar("SELECT pg_export_snapshot()").fetch_one(&mut connection).await?;
             server = server.max(connection.server_version_num().unwrap_or(0) / 10_000);
-            snapshots.push(Snapshot { name, url, id, migrations: vec![], master_key: None, connection });
+            snapshots.push(Snapshot {
+                name,
+                url,
+                id,
+                migrations: vec![],
+                master_key: None,
+                installation: None,
+                connection,
+            });
         }
         for turn in turns {
             turn.close().await?; // rolls back
@@ -102,22 +112,45 @@ impl Snapshot {
         if pg::restoring::is_under_way(&mut self.connection).await? {
             bail!("a restore of it was begun and has not ended: let it end, or run it again");
         }
-        if has(&mut self.connection, "_sqlx_migrations").await? {
-            let rows: Vec<(i64, Vec<u8>)> =
-                sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
-                    .fetch_all(&mut self.connection)
-                    .await?;
-            let migration = |(version, checksum): (i64, Vec<u8>)| Migration { version, checksum: hex(&checksum) };
-            self.migrations = rows.into_iter().map(migration).collect();
-        }
+        self.migrations = migrations(&mut self.connection).await?;
         if has(&mut self.connection, "root_keys").await? {
             let wrapped: Option<Vec<u8>> = sqlx::query_scalar("SELECT wrapped FROM root_keys WHERE id = 1")
                 .fetch_optional(&mut self.connection)
                 .await?;
             self.master_key = wrapped.as_deref().and_then(MasterKeys::wrapped_by);
         }
+        if self.name == KEYS_DATABASE {
+            self.installation = installation(&mut self.connection).await?;
+        }
         Ok(())
     }
+}
+
+/// The migrations that are in force in a database.
+///
+/// # Errors
+/// If the database fails.
+pub async fn migrations(connection: &mut PgConnection) -> sqlx::Result<Vec<Migration>> {
+    if !has(connection, "_sqlx_migrations").await? {
+        return Ok(vec![]);
+    }
+    let rows: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(connection)
+            .await?;
+    let migration = |(version, checksum): (i64, Vec<u8>)| Migration { version, checksum: hex(&checksum) };
+    Ok(rows.into_iter().map(migration).collect())
+}
+
+/// The name of the installation whose keys the database holds, if it has one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn installation(keys: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    if !has(keys, "installation").await? {
+        return Ok(None);
+    }
+    sqlx::query_scalar("SELECT id::text FROM installation").fetch_optional(keys).await
 }
 
 async fn has(connection: &mut PgConnection, table: &str) -> sqlx::Result<bool> {

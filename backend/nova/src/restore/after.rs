@@ -1,8 +1,10 @@
 //! What has to be done once the rows are back, and whether everything is there.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use pg::Pool;
+use pg::{Pool, PoolConfig};
 use sealing::RootKey;
 
 use crate::backup::TOOL;
@@ -19,7 +21,10 @@ const BEHIND: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 /// # Errors
 /// If a database fails or the master key is not theirs.
 pub async fn finish(config: &Config, end_sessions: bool, now: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
-    let pool = |database: &chassis::config::Database| Pool::new(database.pool_config(TOOL));
+    // Whole tables are read, and nobody waits for it.
+    let pool = |database: &chassis::config::Database| {
+        Pool::new(PoolConfig { statement_timeout: Duration::ZERO, ..database.pool_config(TOOL) })
+    };
     let (auth, user) = (pool(&config.auth.database)?, pool(&config.user.database)?);
     let (messaging, keys) = (pool(&config.messaging.database)?, pool(&config.messaging.keys)?);
     let masters = config.auth.master_keys().context("auth.master_key")?;

@@ -12,7 +12,7 @@ use clock::Clock;
 use messaging_service::KEYS_DATABASE;
 use pg::{Migrator, PoolConfig};
 
-use crate::backup::manifest::{Bus, Dump, Kind, Manifest};
+use crate::backup::manifest::{self, Bus, Dump, Kind, Manifest, Unknown};
 use crate::backup::programs::Programs;
 use crate::backup::{TOOL, configured_master_keys, newest_keys};
 use crate::config::Config;
@@ -104,7 +104,8 @@ async fn put_back(config: &mut Config, wanted: &Restore, manifest: &Manifest) ->
             _ => Some((manifest.dump(name).with_context(|| format!("the backup holds no {name}"))?, &*wanted.backup)),
         };
         if let Some((dump, _)) = from {
-            manifest.must_be_known(dump, migrator)?;
+            let of = keys.as_ref().filter(|_| name == KEYS_DATABASE).map_or(manifest, |(_, keys)| keys);
+            of.must_be_known(dump, migrator)?;
         }
         plans.push(Plan { name, pool, migrator, from });
     }
@@ -133,6 +134,18 @@ async fn put_back(config: &mut Config, wanted: &Restore, manifest: &Manifest) ->
             );
         }
     }
+    for (plan, target) in plans.iter().zip(&mut targets).filter(|(plan, _)| plan.from.is_none()) {
+        if let Some(Unknown::Newer(version) | Unknown::Other(version)) =
+            manifest::unknown(&target.migrations().await?, plan.migrator)
+        {
+            bail!(
+                "{} was left by another Nova, whose migration {version} this one ({}) does not have: restore with that release or a \
+                 later one, or put a copy in its place with --keys",
+                plan.name,
+                env!("CARGO_PKG_VERSION")
+            );
+        }
+    }
     target::mark_all(&mut targets).await?;
     for (plan, target) in plans.iter().zip(&mut targets) {
         let Some((dump, folder)) = plan.from else {
@@ -142,6 +155,7 @@ async fn put_back(config: &mut Config, wanted: &Restore, manifest: &Manifest) ->
         target.clear().await?;
         let restored = programs.restore(&plan.pool.url, &dump.path(folder)).await;
         restored.with_context(|| format!("{} can't be restored; when the cause is gone, run it again", plan.name))?;
+        target.note_whole().await?;
         println!("{:<16}restored", plan.name);
     }
     for plan in &plans {
@@ -152,6 +166,7 @@ async fn put_back(config: &mut Config, wanted: &Restore, manifest: &Manifest) ->
         target.analyze().await?; // or the first queries would be planned as if the tables were empty
     }
     let faults = after::finish(config, wanted.end_sessions, Clock::system().now()).await?;
+    target::must_be_alone(&mut targets).await?;
     for target in targets {
         target.finish().await?;
     }
@@ -169,18 +184,33 @@ async fn choose_keys(
     wanted: &Restore,
     manifest: &Manifest,
 ) -> anyhow::Result<Option<(PathBuf, Manifest)>> {
-    let has_keys = Target::open(KEYS_DATABASE, pool).await?.has_rows("user_keys").await?;
+    let mut target = Target::open(KEYS_DATABASE, pool).await?;
+    let has_keys = target.has_rows("user_keys").await?;
+    let here = if has_keys { target.installation().await? } else { None };
+    target.close().await?; // or it would be taken for somebody who uses the database
     let folder = match &wanted.keys {
-        None if has_keys => return Ok(None),
-        None => newest_keys(&wanted.backup)?.with_context(|| {
+        None if has_keys => {
+            ensure!(
+                manifest.goes_with(here.as_deref()),
+                "the keys in {KEYS_DATABASE} are of another installation than the backup: nothing was changed. Restore into the \
+                 databases of its own, or into empty ones, or name its keys with --keys"
+            );
+            return Ok(None);
+        }
+        None => newest_keys(&wanted.backup, manifest)?.with_context(|| {
             format!(
-                "there are no people's keys: {KEYS_DATABASE} is empty and no copy lies beside the backup; name the newest one \
-                 with --keys"
+                "there are no people's keys: {KEYS_DATABASE} is empty and no copy of this installation lies beside the backup; \
+                 name the newest one with --keys"
             )
         })?,
         Some(folder) => folder.clone(),
     };
     let keys = Manifest::read(&folder, Kind::Keys)?;
+    ensure!(
+        manifest.goes_with(keys.installation.as_deref()),
+        "the keys in {} are of another installation than the backup: nothing was changed. Name a copy of its own with --keys",
+        folder.display()
+    );
     keys.verify_files(&folder)?;
     ensure!(
         keys.at >= manifest.at || wanted.allow_older_keys,

@@ -8,6 +8,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 use crate::backup::TOOL;
+use crate::backup::manifest::Migration;
+use crate::backup::point::{installation, migrations};
 
 /// What is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl Target {
         Ok(if there { Holds::Something } else { Holds::Nothing })
     }
 
-    /// Whether a table is there and has rows.
+    /// Whether a table is there, whole, and has rows.
     ///
     /// # Errors
     /// If the database fails.
@@ -75,11 +77,36 @@ impl Target {
             .bind(table)
             .fetch_one(&mut self.connection)
             .await?;
-        if !there {
+        // pg_restore fills tables before it gives them their keys, each in a transaction of its own.
+        if !there || restoring::is_part(&mut self.connection).await? {
             return Ok(false);
         }
         let sql = AssertSqlSafe(format!("SELECT EXISTS (SELECT FROM {table})"));
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.connection).await?)
+    }
+
+    /// The name of the installation whose keys it holds, if it has one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn installation(&mut self) -> anyhow::Result<Option<String>> {
+        Ok(installation(&mut self.connection).await?)
+    }
+
+    /// The migrations that are in force.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn migrations(&mut self) -> anyhow::Result<Vec<Migration>> {
+        Ok(migrations(&mut self.connection).await?)
+    }
+
+    /// Lets go of it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn close(self) -> anyhow::Result<()> {
+        Ok(self.connection.close().await?)
     }
 
     /// Who else is connected, by their names.
@@ -101,7 +128,16 @@ impl Target {
         tx.execute("DROP SCHEMA public CASCADE").await.with_context(|| format!("{} can't be emptied", self.name))?;
         tx.execute("CREATE SCHEMA public").await?;
         restoring::begin(&mut tx).await?;
+        restoring::note_cleared(&mut tx).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Notes that all of it is there.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn note_whole(&mut self) -> anyhow::Result<()> {
+        Ok(restoring::note_whole(&mut self.connection).await?)
     }
 
     /// Lets the server learn what the tables hold.
@@ -148,4 +184,23 @@ pub async fn mark_all(targets: &mut [Target]) -> anyhow::Result<()> {
         }
     }
     bail!("{busy}: stop every nova and every service first; nothing was changed");
+}
+
+/// Makes sure, before the marks go, that nobody has connected since they were set: what was running may have read, or kept, half of it.
+///
+/// # Errors
+/// If somebody is connected; the marks stay.
+pub async fn must_be_alone(targets: &mut [Target]) -> anyhow::Result<()> {
+    for target in targets {
+        let mut others = target.others().await?;
+        others.retain(|name| name != TOOL); // our own, which are closing
+        if !others.is_empty() {
+            bail!(
+                "{} was connected to by {} while it was restored: stop every nova and every service, and run it again",
+                target.name,
+                others.join(", ")
+            );
+        }
+    }
+    Ok(())
 }

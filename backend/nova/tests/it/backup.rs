@@ -24,13 +24,13 @@ use crate::{PASSWORD, log_in, register};
 const SOON: Duration = Duration::from_secs(20);
 
 /// Somebody who is logged in, at one Nova or, with the same token, at the one that was restored.
-struct Person {
+pub struct Person {
     id: String,
     token: String,
 }
 
 impl Person {
-    async fn new(nova: &Nova, name: &str) -> Self {
+    pub async fn new(nova: &Nova, name: &str) -> Self {
         let answer = register(&nova.channel(), name).await;
         Self { id: answer.user.expect("a user").id, token: answer.tokens.expect("tokens").access_token }
     }
@@ -43,7 +43,7 @@ impl Person {
         MessagingServiceClient::new(self.channel(nova))
     }
 
-    async fn group_with(&self, nova: &Nova, others: &[&Person]) -> String {
+    pub async fn group_with(&self, nova: &Nova, others: &[&Person]) -> String {
         let request = CreateConversationRequest {
             r#type: conversation::Type::Group.into(),
             member_ids: others.iter().map(|other| other.id.clone()).collect(),
@@ -54,7 +54,7 @@ impl Person {
         answer.conversation.expect("a group").id
     }
 
-    async fn say(&self, nova: &Nova, conversation: &str, text: &str) -> i64 {
+    pub async fn say(&self, nova: &Nova, conversation: &str, text: &str) -> i64 {
         let request = SendMessageRequest {
             conversation_id: conversation.to_owned(),
             content: Some(text.to_owned()),
@@ -86,7 +86,7 @@ fn words(told: &[(i64, &str)]) -> Vec<(i64, String, bool)> {
 }
 
 /// The folders in a place for backups whose names begin so.
-fn folders(place: &Path, prefix: &str) -> Vec<PathBuf> {
+pub fn folders(place: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(place).expect("a folder").flatten();
     let mut found: Vec<_> =
         entries.filter(|e| e.file_name().to_string_lossy().starts_with(prefix)).map(|e| e.path()).collect();
@@ -95,17 +95,17 @@ fn folders(place: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 /// Takes a backup and tells its folder.
-async fn back_up(home: &Home, place: &Path) -> PathBuf {
+pub async fn back_up(home: &Home, place: &Path) -> PathBuf {
     let done = home.run(&["backup", &place.to_string_lossy()]).await;
     assert!(done.success, "{}", done.text);
     folders(place, "nova-2").pop().expect("a backup")
 }
 
 /// A place for backups that goes away with the test.
-struct Place(PathBuf);
+pub struct Place(pub PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("nova-backups-{name}-{}", std::process::id())))
     }
 }
@@ -116,7 +116,7 @@ impl Drop for Place {
     }
 }
 
-fn give_master_key(from: &Home, to: &Home) {
+pub fn give_master_key(from: &Home, to: &Home) {
     let folder = to.path().join("secrets");
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::copy(from.path().join("secrets/master.key"), folder.join("master.key")).expect("copied");

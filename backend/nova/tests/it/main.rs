@@ -3,6 +3,7 @@
 mod backup;
 mod bus;
 mod process;
+mod restores;
 mod secrets;
 mod tls;
 mod traces;
