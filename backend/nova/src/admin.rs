@@ -14,6 +14,7 @@ use sqlx::migrate::Migrator;
 use crate::bus::{self, DeadLetters, Replay};
 use crate::config::Config;
 use crate::master_key;
+use crate::restore;
 
 /// What an operator may do.
 #[derive(Subcommand)]
@@ -59,6 +60,13 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Does what `nova restore` does once the rows are back, after another tool has set the databases back to an earlier moment (a
+    /// point-in-time restore): before any service starts.
+    AfterRestore {
+        /// End every session and void the tokens of mails: those that were ended or used after that moment are good again.
+        #[arg(long)]
+        end_sessions: bool,
+    },
     /// Events that could not be acted on.
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -74,7 +82,11 @@ pub enum Command {
 /// With a sentence that says what to do.
 pub async fn run(mut config: Config, command: Command) -> anyhow::Result<()> {
     let managed = config.open_databases().await?;
-    let done = carry_out(config, command).await;
+    let done = match command {
+        // Nobody may be connected meanwhile, so neither may we.
+        Command::AfterRestore { end_sessions } => restore::after_another_tool(&mut config, end_sessions).await,
+        command => carry_out(config, command).await,
+    };
     if let Some(postgres) = managed {
         postgres.stop().await;
     }
@@ -120,6 +132,7 @@ async fn carry_out(mut config: Config, command: Command) -> anyhow::Result<()> {
         Command::VerifyAudit { checkpoint } => verify_audit(&mut conn, &master()?, checkpoint.as_deref()).await?,
         Command::Reconcile { check } => reconcile(&mut config, check).await?,
         Command::DeadLetters(command) => bus::dead_letters(&config, command).await?,
+        Command::AfterRestore { .. } => unreachable!("handled before anything is connected to"),
         Command::Consumers => bus::consumers(&config).await?,
         Command::Replay(replay) => bus::replay(&config, replay).await?,
     }

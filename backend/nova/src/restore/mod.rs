@@ -12,6 +12,7 @@ use clock::Clock;
 use messaging_service::KEYS_DATABASE;
 use pg::{Migrator, PoolConfig};
 
+use crate::admin::must_be_up_to_date;
 use crate::backup::manifest::{self, Bus, Dump, Kind, Manifest, Unknown};
 use crate::backup::programs::Programs;
 use crate::backup::{TOOL, configured_master_keys, newest_keys};
@@ -70,6 +71,29 @@ pub async fn run(mut config: Config, wanted: Restore) -> anyhow::Result<()> {
         postgres.stop().await;
     }
     done
+}
+
+/// What a restore does once the rows are back, for databases that another tool has set back to an earlier moment. It may be done
+/// again.
+///
+/// # Errors
+/// With a sentence that says what to do.
+pub async fn after_another_tool(config: &mut Config, end_sessions: bool) -> anyhow::Result<()> {
+    let schemas = config.schemas(TOOL);
+    let mut targets = vec![];
+    for (name, pool, migrator) in &schemas {
+        must_be_up_to_date(pool, migrator).await.with_context(|| format!("{name} is not ready"))?;
+        targets.push(Target::open(name, pool).await?);
+    }
+    target::must_be_alone(&mut targets).await?;
+    let faults = after::finish(config, end_sessions, Clock::system().now()).await?;
+    target::must_be_alone(&mut targets).await?;
+    for target in targets {
+        target.close().await?;
+    }
+    ensure!(faults.is_empty(), "it is done, but {}", faults.join("; "));
+    println!("\neverything is in place: services may start");
+    Ok(())
 }
 
 /// Without them the restored could not be read by anybody.

@@ -186,17 +186,17 @@ pub async fn mark_all(targets: &mut [Target]) -> anyhow::Result<()> {
     bail!("{busy}: stop every nova and every service first; nothing was changed");
 }
 
-/// Makes sure, before the marks go, that nobody has connected since they were set: what was running may have read, or kept, half of it.
+/// Makes sure that nobody has connected besides us: what runs may have read, or kept, what is only half there.
 ///
 /// # Errors
-/// If somebody is connected; the marks stay.
+/// If somebody is connected.
 pub async fn must_be_alone(targets: &mut [Target]) -> anyhow::Result<()> {
     for target in targets {
         let mut others = target.others().await?;
         others.retain(|name| name != TOOL); // our own, which are closing
         if !others.is_empty() {
             bail!(
-                "{} was connected to by {} while it was restored: stop every nova and every service, and run it again",
+                "{} was connected to by {} meanwhile: stop every nova and every service, and run it again",
                 target.name,
                 others.join(", ")
             );

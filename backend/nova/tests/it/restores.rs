@@ -140,3 +140,36 @@ async fn a_restore_that_is_cut_off_or_disturbed_is_run_again() {
     assert!(restored.text.contains("keys: 1 people's; 0 authors have none"), "{}", restored.text);
     running.stop().await.expect("stopped");
 }
+
+#[tokio::test]
+async fn what_another_tool_has_set_back_is_made_another_log_however_long_it_takes() {
+    let home = Home::new("after-restore");
+    let mut nova = Nova::start(&home).await;
+    let (alice, bob) = (Person::new(&nova, "alice").await, Person::new(&nova, "bob").await);
+    let talk = alice.group_with(&nova, &[&bob]).await;
+    alice.say(&nova, &talk, "one").await;
+    let after = ["admin", "after-restore", "--end-sessions"];
+    let refused = home.run(&after).await;
+    assert!(!refused.success && refused.text.contains("stop every nova"), "{}", refused.text);
+    assert_eq!(nova.terminate().await, Some(0));
+
+    let running = postgres(&home).await;
+    let mut messages = connect(&running, "nova_messaging").await;
+    let slow =
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.2); RETURN NEW; END $$;
+                CREATE TRIGGER slow BEFORE UPDATE ON event_clock FOR EACH ROW EXECUTE FUNCTION slow()";
+    messages.execute(slow).await.expect("a trigger");
+    let log = "SELECT log_id FROM event_clock";
+    let before: i32 = sqlx::query_scalar(log).fetch_one(&mut messages).await.expect("a log");
+    messages.close().await.expect("closed");
+    let mut command = home.command(&after);
+    let output = command.env("NOVA_MESSAGING__DATABASE__STATEMENT_TIMEOUT", "50ms").output().await.expect("it runs");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && text.contains("2 sessions are ended"), "{text}");
+    assert!(text.contains("keys: 1 people's; 0 authors have none"), "{text}");
+    let mut messages = connect(&running, "nova_messaging").await;
+    let now: i32 = sqlx::query_scalar(log).fetch_one(&mut messages).await.expect("a log");
+    assert_ne!(before, now);
+    messages.close().await.expect("closed");
+    running.stop().await.expect("stopped");
+}
