@@ -80,7 +80,7 @@ async fn calls_that_are_given_up_break_the_circuit_too() {
     let fake = Fake::start(Mode::Silent).await;
     let channel = fake.channel(Duration::from_millis(500), &long_rests());
     for _ in 0..5 {
-        timeout(Duration::from_millis(150), call(&channel)).await.expect_err("the caller has left");
+        timeout(Duration::from_millis(300), call(&channel)).await.expect_err("the caller has left");
     }
     assert!(is_left_alone(&channel).await);
     assert_eq!(fake.calls(), 5);
