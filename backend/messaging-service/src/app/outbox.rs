@@ -14,7 +14,7 @@ use protos::events::v1::{
 use sqlx::PgConnection;
 
 use crate::model::{EventKind, LoggedEvent, Position};
-use crate::storage::event_log::{self, Piece};
+use crate::storage::event_log;
 use crate::storage::relay_cursor;
 
 /// Rows that a backlog is counted up to.
@@ -41,9 +41,13 @@ impl Source for ConversationLog {
             let horizon = event_log::horizon_here(conn).await?;
             piece = event_log::read(conn, Some(after), Some(horizon), limit).await?;
         }
-        let Piece { events, log, own_ids_after, .. } = piece;
-        let log_of = |logged: &LoggedEvent| own_ids_after.filter(|after| logged.at.order > *after).map(|_| log);
-        Ok(events.into_iter().map(|logged| Item { mark: logged.at, event: event(&logged, log_of(&logged)) }).collect())
+        if piece.events.is_empty() {
+            return Ok(vec![]);
+        }
+        let restores = event_log::restores(conn).await?;
+        let item =
+            |logged: LoggedEvent| Item { mark: logged.at, event: event(&logged, log_of(&restores, logged.at.order)) };
+        Ok(piece.events.into_iter().map(item).collect())
     }
 
     async fn acknowledge(&mut self, conn: &mut PgConnection, done: &[Item<Position>]) -> Result<(), pg::Error> {
@@ -57,6 +61,11 @@ impl Source for ConversationLog {
         let (rows, oldest) = relay_cursor::backlog(conn, COUNTED).await?;
         Ok(Backlog { rows: rows.unsigned_abs(), oldest })
     }
+}
+
+/// The log that began with the last of the restores before an order, if there was one.
+fn log_of(restores: &[(i64, i32)], order: i64) -> Option<i32> {
+    restores.iter().rev().find(|(after, _)| *after < order).map(|(_, log)| *log)
 }
 
 /// What a row of the log says to other services; nothing if it lacks what its kind needs. `log`: what its id is made of besides
@@ -147,6 +156,14 @@ mod tests {
         assert_ne!(event(&row, None).map(|event| event.id), event(&row, Some(1)).map(|event| event.id));
         let next = LoggedEvent { at: Position { event_no: 8, ..row.at }, ..row.clone() };
         assert_ne!(event(&row, None).map(|event| event.id), event(&next, None).map(|event| event.id));
+    }
+
+    #[test]
+    fn each_event_is_of_the_log_that_it_was_written_to() {
+        let restores = [(10, 100), (20, 200)];
+        let logs = [10, 11, 20, 21].map(|order| log_of(&restores, order));
+        assert_eq!(logs, [None, Some(100), Some(100), Some(200)]);
+        assert_eq!(log_of(&[], 5), None);
     }
 
     #[test]

@@ -15,8 +15,6 @@ use crate::model::{EventKind, LoggedEvent, Position};
 pub struct Piece {
     /// Which log it is.
     pub log: i32,
-    /// The ids of events of a larger order are made of the log's, too.
-    pub own_ids_after: Option<i64>,
     /// The horizon that the statement's snapshot has by itself.
     pub own_horizon: i64,
     /// That, or the one that was known before: everything of a smaller order has been seen, if there are fewer events than
@@ -93,11 +91,11 @@ pub async fn read(
     limit: i64,
 ) -> Result<Piece, pg::Error> {
     let rows = sqlx::query!(
-        r#"SELECT h.log_id, h.own_ids_after, h.own AS "own!", h.horizon AS "horizon!", h.newest AS "newest!",
+        r#"SELECT h.log_id, h.own AS "own!", h.horizon AS "horizon!", h.newest AS "newest!",
                   e.conversation_id AS "conversation_id?", e.position AS "position?", e.event_no AS "event_no?",
                   e.created_at AS "created_at?", e.actor_id AS "actor_id?", e.subject_id AS "subject_id?",
                   e.sequence AS "sequence?", e.version AS "version?", e.kind AS "kind?", e.traceparent AS "traceparent?"
-           FROM (SELECT k.log_id, k.own_ids_after, x.own, GREATEST(x.own, $4) AS horizon,
+           FROM (SELECT k.log_id, x.own, GREATEST(x.own, $4) AS horizon,
                         COALESCE((SELECT max(position) FROM conversation_events), 0) AS newest
                  FROM event_clock k
                  CROSS JOIN LATERAL (
@@ -119,12 +117,21 @@ pub async fn read(
     .await?;
     let first = rows.first().ok_or_else(no_clock)?;
     let (log, own_horizon, horizon, newest) = (first.log_id, first.own, first.horizon, first.newest);
-    let own_ids_after = first.own_ids_after;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
         events.extend(event_row!(row).event()?);
     }
-    Ok(Piece { log, own_ids_after, own_horizon, horizon, newest, events })
+    Ok(Piece { log, own_horizon, horizon, newest, events })
+}
+
+/// The restores that there were, in the order of the log: each the position that it came after, and the log that began then.
+///
+/// # Errors
+/// If the database fails.
+pub async fn restores(conn: &mut PgConnection) -> Result<Vec<(i64, i32)>, pg::Error> {
+    let rows =
+        sqlx::query!("SELECT after_position, log_id FROM restores ORDER BY after_position").fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (row.after_position, row.log_id)).collect())
 }
 
 /// The horizon as far as transactions in this database are concerned.

@@ -79,10 +79,13 @@ pub async fn adjust_clock(conn: &mut PgConnection) -> Result<bool, pg::Error> {
 /// If the database fails.
 pub async fn begin_another_log(conn: &mut PgConnection) -> Result<(), pg::Error> {
     sqlx::query!(
-        "UPDATE event_clock k
-         SET log_id = ('x' || left(md5(k.log_id::text || gen_random_uuid()::text), 8))::bit(32)::integer,
-             own_ids_after = GREATEST((SELECT max(position) FROM conversation_events), k.expired_position)
-         WHERE k.id",
+        "WITH begun AS (
+             UPDATE event_clock k
+             SET log_id = ('x' || left(md5(k.log_id::text || gen_random_uuid()::text), 8))::bit(32)::integer
+             WHERE k.id
+             RETURNING k.log_id, GREATEST((SELECT max(position) FROM conversation_events), k.expired_position) AS newest)
+         INSERT INTO restores AS r (after_position, log_id) SELECT newest, log_id FROM begun
+         ON CONFLICT (after_position) DO UPDATE SET log_id = excluded.log_id",
     )
     .execute(&mut *conn)
     .await?;

@@ -113,6 +113,30 @@ async fn a_dump_restored_in_a_younger_server_goes_on_after_what_it_holds() {
 }
 
 #[tokio::test]
+async fn every_restore_begins_a_log_and_those_before_are_remembered() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let [alice, bob] = world.people(&service);
+    let chat = alice.direct(&bob).await.unwrap();
+    let mut db = world.database.connect().await;
+    let mut logs: Vec<i32> = vec![];
+    for text in ["one", "two"] {
+        bob.send(&chat.id, text).await.unwrap();
+        // Done twice without an event in between, as by a command that is repeated, it is one restore.
+        for _ in 0..2 {
+            messaging_service::admin::begin_another_log(&mut db).await.unwrap();
+        }
+        logs.push(sqlx::query_scalar("SELECT log_id FROM event_clock").fetch_one(&mut db).await.unwrap());
+    }
+    let restores: Vec<(i64, i32)> =
+        sqlx::query_as("SELECT after_position, log_id FROM restores ORDER BY 1").fetch_all(&mut db).await.unwrap();
+    assert_eq!(restores.iter().map(|(_, log)| *log).collect::<Vec<_>>(), logs);
+    let newest: i64 =
+        sqlx::query_scalar("SELECT max(position) FROM conversation_events").fetch_one(&mut db).await.unwrap();
+    assert_eq!(restores[1].0, newest);
+}
+
+#[tokio::test]
 async fn a_log_whose_events_have_all_expired_goes_on_above_them_in_a_younger_server() {
     let world = World::new().await;
     let service = world.start().await;

@@ -375,8 +375,9 @@ async fn what_is_no_whole_backup_of_this_release_is_refused_and_changes_nothing(
     // The schema of an earlier release is brought up to date.
     let postgres = pgboot::Postgres::start(&pgboot::Options::new(other.path().join("postgres"))).await.unwrap();
     let mut db = PgConnection::connect(&postgres.url("nova_messaging")).await.unwrap();
-    db.execute("ALTER TABLE event_clock DROP COLUMN own_ids_after").await.unwrap();
-    db.execute("DELETE FROM _sqlx_migrations WHERE version = 10").await.unwrap();
+    db.execute("DROP TABLE restores").await.unwrap();
+    db.execute("ALTER TABLE event_clock ADD COLUMN own_ids_after bigint").await.unwrap();
+    db.execute("DELETE FROM _sqlx_migrations WHERE version = 12").await.unwrap();
     db.close().await.unwrap();
     postgres.stop().await.unwrap();
     let earlier = back_up(&other, &place.0).await;
