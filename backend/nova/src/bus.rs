@@ -224,6 +224,29 @@ pub async fn consumers(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How far a consumer has come in a part of a topic.
+pub struct Come {
+    /// Which consumer.
+    pub consumer: &'static str,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// How far all consumers have come.
+///
+/// # Errors
+/// If a database or the bus fails.
+pub async fn how_far(config: &Config) -> anyhow::Result<Vec<Come>> {
+    let bus = bus(config).await?;
+    let mut come = vec![];
+    for known in &CONSUMERS {
+        let pool = Pool::new((known.database)(config).pool_config(TOOL))?;
+        let places = consumer::places(&pool, &bus, known.name, &(known.topics)()).await?;
+        come.extend(places.into_iter().map(|place| Come { consumer: known.name, place }));
+    }
+    Ok(come)
+}
+
 /// The bus, as the user service is told of it; it is the same for all.
 async fn bus(config: &Config) -> anyhow::Result<Bus> {
     let section = &config.user.events;

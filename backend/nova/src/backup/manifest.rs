@@ -36,6 +36,19 @@ pub enum Bus {
     Kafka,
 }
 
+/// How far a consumer had come in a partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Come {
+    /// Which consumer.
+    pub consumer: String,
+    /// Which topic.
+    pub topic: String,
+    /// Which part of it.
+    pub partition: i32,
+    /// The offset of the event that it had yet to act on, everything before being done.
+    pub next: i64,
+}
+
 /// A migration that was in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
@@ -81,6 +94,9 @@ pub struct Manifest {
     pub tools: u32,
     /// What events went over.
     pub bus: Bus,
+    /// How far consumers had come in Kafka, which no database knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consumers: Vec<Come>,
     /// What there is.
     pub databases: Vec<Dump>,
 }

@@ -16,8 +16,9 @@ use messaging_service::KEYS_DATABASE;
 use sealing::{MasterKey, MasterKeys};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bus;
 use crate::config::Config;
-use manifest::{Bus, Dump, FORMAT, Kind, Manifest};
+use manifest::{Bus, Come, Dump, FORMAT, Kind, Manifest};
 use place::{Partial, Place};
 use point::Point;
 use programs::Programs;
@@ -65,6 +66,8 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
     };
     let keys_place = keys_place.as_ref().unwrap_or(&place);
     let bus = if config.user.events.kafka.brokers.is_empty() { Bus::Log } else { Bus::Kafka };
+    // Before the moment: what consumers do in between they may do twice, which they notice, but miss nothing.
+    let consumers = if bus == Bus::Kafka { how_far(config).await } else { vec![] };
     let (point, programs) = {
         let point = Point::take(config.schemas(TOOL), Clock::system()).await?;
         let programs = Programs::find(point.server).await?;
@@ -86,7 +89,7 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
     }
     let installation = point.snapshots.iter().find_map(|snapshot| snapshot.installation.clone());
     let (at, server, tools) = (point.at, point.server, programs.version().major);
-    let manifest = |kind, databases| Manifest {
+    let manifest = |kind, consumers, databases| Manifest {
         format: FORMAT,
         nova: env!("CARGO_PKG_VERSION").to_owned(),
         kind,
@@ -95,6 +98,7 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
         server,
         tools,
         bus,
+        consumers,
         databases,
     };
     let masters: Vec<String> = point.snapshots.iter().filter_map(|snapshot| snapshot.master_key.clone()).collect();
@@ -102,8 +106,8 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
     if wanted.with_master_key {
         write_master_keys(config, &masters, &data)?;
     }
-    data.write(manifest::FILE, manifest(Kind::Data, dumps).to_json()?.as_bytes())?;
-    keys.write(manifest::FILE, manifest(Kind::Keys, dumps_of_keys).to_json()?.as_bytes())?;
+    data.write(manifest::FILE, manifest(Kind::Data, consumers, dumps).to_json()?.as_bytes())?;
+    keys.write(manifest::FILE, manifest(Kind::Keys, vec![], dumps_of_keys).to_json()?.as_bytes())?;
     // Keys first: at no moment is there a backup without keys that are as new.
     let keys = keys.finish()?;
     let data = data.finish()?;
@@ -118,6 +122,25 @@ async fn back_up(config: &mut Config, wanted: &Backup) -> anyhow::Result<()> {
          installation a folder of its own with --keys; a copy of this one must be removed by hand, it brings the forgotten back",
         foreign.join(", ")
     )
+}
+
+/// How far consumers have come in Kafka. A backup is made without it if Kafka is away: the time has to do then.
+async fn how_far(config: &Config) -> Vec<Come> {
+    match bus::how_far(config).await {
+        Ok(come) => {
+            let of = |bus::Come { consumer, place }: bus::Come| Come {
+                consumer: consumer.to_owned(),
+                topic: place.topic.name().to_owned(),
+                partition: place.partition,
+                next: place.next.unwrap_or(place.first),
+            };
+            come.into_iter().map(of).collect()
+        }
+        Err(error) => {
+            eprintln!("how far consumers have come in Kafka can't be read, so the backup does not say it: {error:#}");
+            vec![]
+        }
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

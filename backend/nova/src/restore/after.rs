@@ -8,7 +8,7 @@ use pg::{Pool, PoolConfig};
 use sealing::RootKey;
 
 use crate::backup::TOOL;
-use crate::backup::manifest::{Bus, Manifest};
+use crate::backup::manifest::{Bus, Come, Manifest};
 use crate::config::Config;
 
 /// People that are looked at in one go.
@@ -80,8 +80,18 @@ pub fn tell(manifest: &Manifest, end_sessions: bool) {
         println!(
             "\nKafka is not in a backup. Before anything starts, have consumers act again on what it still holds:"
         );
-        for consumer in crate::bus::consumer_names() {
-            println!("  nova admin replay {consumer} --since {since}");
+        for Come { consumer, topic, partition, next } in &manifest.consumers {
+            println!("  nova admin replay {consumer} --topic {topic} --offset {next} --partition {partition}");
+        }
+        if manifest.consumers.is_empty() {
+            println!("(how far they had come was not known: take an earlier time if one was further behind)");
+            for consumer in crate::bus::consumer_names() {
+                println!("  nova admin replay {consumer} --since {since}");
+            }
+        } else {
+            println!(
+                "Where there is no such offset: beyond the last, nothing has come since; before the first, take the first."
+            );
         }
     }
 }

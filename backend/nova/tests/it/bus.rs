@@ -12,6 +12,7 @@ use protos::events::v1::UserRegistered;
 use testkit::{As, KafkaBroker, eventually};
 use uuid::Uuid;
 
+use crate::backup::folders;
 use crate::process::{Home, Nova};
 use crate::{PASSWORD, register};
 
@@ -103,7 +104,7 @@ async fn operate(home: Home, bus: impl AsyncFnOnce(&Home) -> Bus) {
     let far = ["replay", CONSUMER, "--topic", TOPIC, "--offset", "1000000"];
     assert!(admin_fails(&home, &far).await.contains("has no offset 1000000"));
     let places = done(&home, 5).await;
-    assert_eq!(nova.terminate().await, Some(0));
+    restored_consumers_are_sent_back_to_where_they_were(&home, &mut nova, &places).await;
     // Kafka sends nobody back who is there; so for each bus alike.
     for [partition, first, _, end, _] in places {
         if first < end {
@@ -118,6 +119,24 @@ async fn operate(home: Home, bus: impl AsyncFnOnce(&Home) -> Bus) {
     })
     .await;
     assert_eq!(nova.terminate().await, Some(0));
+}
+
+/// Takes a backup, ends Nova and restores it: of Kafka, which is in no backup, it says where each consumer was.
+async fn restored_consumers_are_sent_back_to_where_they_were(home: &Home, nova: &mut Nova, places: &[[i64; 5]]) {
+    let backups = home.path().join("backups");
+    let done = home.run(&["backup", &backups.to_string_lossy()]).await;
+    assert!(done.success, "{}", done.text);
+    assert_eq!(nova.terminate().await, Some(0));
+    let backup = folders(&backups, "nova-2").pop().expect("a backup");
+    let manifest = std::fs::read_to_string(backup.join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    let restored = home.run(&["restore", &backup.to_string_lossy(), "--replace"]).await;
+    assert!(restored.success, "{}", restored.text);
+    let is_kafka = manifest["bus"] == "kafka";
+    for [partition, _, next, ..] in places {
+        let back = format!("nova admin replay {CONSUMER} --topic {TOPIC} --offset {next} --partition {partition}\n");
+        assert_eq!(restored.text.contains(&back), is_kafka, "{back}: {}", restored.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
