@@ -37,6 +37,13 @@ def versions():
     wanted = minimum if toolchain == "stable" else toolchain
     rule(len(found) == 2 and all(wanted.startswith(v) for v in found), f"Dockerfile: Rust {found}, the repository has {wanted}")
     own = tomllib.loads(read("Cargo.toml"))["workspace"]["package"]["version"]
+    # pg_dump must not be older than the server that it is to back up.
+    servers = {
+        re.search(r"image: postgres:(\d+)", read("deploy/compose.yaml"))[1],
+        *re.findall(r"postgresql:(\d+)", read("k8s/components/data/postgresql.yaml") + read("k8s/components/data/postgresql-keys.yaml")),
+    }
+    tools = re.findall(r" postgresql-(\d+)\b", read("deploy/Dockerfile"))
+    rule(servers == set(tools), f"the image nova has PostgreSQL {tools}, the servers are {servers}")
     named = []
     for path in [ROOT / "deploy/compose.yaml", ROOT / "deploy/Dockerfile", *sorted((ROOT / "k8s").rglob("*.yaml"))]:
         text = path.read_text()

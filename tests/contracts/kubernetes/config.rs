@@ -11,7 +11,7 @@ const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Notes what would have been made up in small mode.
 #[derive(Default)]
-struct Missing(Vec<String>);
+pub(super) struct Missing(pub(super) Vec<String>);
 
 impl Secrets for Missing {
     fn get(&mut self, key: &str, _: SecretName) -> Secret {
@@ -60,7 +60,7 @@ fn secrets(objects: &Objects, service: Service) -> BTreeMap<String, String> {
 }
 
 /// A value as somebody would fill it in.
-fn filled_in(key: &str, value: &str) -> String {
+pub(super) fn filled_in(key: &str, value: &str) -> String {
     if key.ends_with("MASTER_KEY") {
         return MASTER_KEY.to_owned();
     }

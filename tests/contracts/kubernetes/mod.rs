@@ -1,6 +1,7 @@
 //! What the manifests of Kubernetes must be like: each file and each overlay as kubectl renders it, held against the configuration, the
 //! descriptors and the sources. That they are valid is checked by scripts/manifests.sh.
 
+mod admin;
 mod config;
 mod doors;
 mod monitoring;

@@ -198,8 +198,11 @@ fn replicas_follow_the_work() {
 
 /// Every pod of Nova's own, in every set.
 fn pods(objects: &Objects) -> impl Iterator<Item = (&Value, &Value)> {
-    let kinds = ["Deployment", "StatefulSet"].into_iter().flat_map(|kind| objects.of(kind));
-    kinds.map(|object| (object, &object["spec"]["template"]["spec"]))
+    let kinds = ["Deployment", "StatefulSet", "CronJob"].into_iter().flat_map(|kind| objects.of(kind));
+    kinds.map(|object| {
+        let spec = if object["kind"] == "CronJob" { &object["spec"]["jobTemplate"]["spec"] } else { &object["spec"] };
+        (object, &spec["template"]["spec"])
+    })
 }
 
 #[test]
