@@ -22,6 +22,16 @@ export interface KafkaNodePool {
   spec: {
     replicas: number;
     roles: ("controller" | "broker")[];
+    template?: {
+      pod?: {
+        topologySpreadConstraints?: {
+          maxSkew: number;
+          topologyKey: string;
+          whenUnsatisfiable: "DoNotSchedule" | "ScheduleAnyway";
+          labelSelector: Selector;
+        }[];
+      };
+    };
     storage: {
       type: "jbod";
       volumes: {
@@ -42,6 +52,7 @@ export interface Kafka {
   metadata: Metadata;
   spec: {
     kafka: {
+      rack?: { topologyKey: string };
       listeners: {
         name: string;
         port: number;

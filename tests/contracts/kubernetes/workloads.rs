@@ -169,6 +169,23 @@ fn replicas_start_before_others_end_and_migrate_before_they_serve() {
     }
 }
 
+/// A zone that is lost takes one broker, and one replica of each partition.
+#[test]
+fn brokers_are_one_to_a_zone() {
+    for name in ["production", "production-ingress"] {
+        let objects = overlay(name);
+        let pool = &objects.get("KafkaNodePool", "nova");
+        let constraint = &pool["spec"]["template"]["pod"]["topologySpreadConstraints"][0];
+        let labels = json!({"strimzi.io/cluster": pool["metadata"]["labels"]["strimzi.io/cluster"],
+            "strimzi.io/pool-name": pool["metadata"]["name"]});
+        let expected = json!({"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": labels}});
+        assert_eq!(*constraint, expected, "{name}");
+        let kafka = &objects.get("Kafka", "nova")["spec"]["kafka"];
+        assert_eq!(kafka["rack"]["topologyKey"], constraint["topologyKey"], "{name}");
+    }
+}
+
 #[test]
 fn replicas_follow_the_work() {
     for service in SERVICES {
