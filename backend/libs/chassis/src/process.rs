@@ -88,11 +88,10 @@ fn entries(folder: &str) -> Option<u64> {
 /// The least of the machine's memory and the limits of the control groups from the process's own up to the root, version 2 or 1.
 fn memory_limit(groups: &Path) -> Option<u64> {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| machine_memory(&text));
     limit_files(groups, &own)
         .iter()
         .filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
-        .chain(total)
+        .chain(machine_memory())
         .min()
 }
 
@@ -115,9 +114,18 @@ fn limit_files(groups: &Path, own: &str) -> Vec<PathBuf> {
     files.flatten().collect()
 }
 
-fn machine_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+/// Asked of the kernel: where `/proc` shows processes alone (systemd's `ProcSubset=pid`), `/proc/meminfo` is not there.
+#[cfg(target_os = "linux")]
+fn machine_memory() -> Option<u64> {
+    let info = rustix::system::sysinfo();
+    // Its numbers are as wide as the kernel's long.
+    let bytes = u128::from(info.totalram) * u128::from(info.mem_unit);
+    u64::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn machine_memory() -> Option<u64> {
+    None
 }
 
 #[cfg(test)]
@@ -133,10 +141,15 @@ mod tests {
         assert_eq!(limit_files(Path::new("/g"), "nonsense"), Vec::<PathBuf>::new());
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
-    fn the_machines_memory_is_read_in_bytes() {
-        assert_eq!(machine_memory("MemTotal:       24000 kB\nMemFree: 1 kB\n"), Some(24_576_000));
-        assert_eq!(machine_memory("MemFree: 1 kB\n"), None);
+    fn without_a_control_group_the_machines_memory_is_the_limit() {
+        let meminfo = std::fs::read_to_string("/proc/meminfo").expect("it is not hidden from tests");
+        let total = meminfo
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"))
+            .expect("it is told");
+        assert_eq!(memory_limit(Path::new("/no-control-groups")), Some(total.parse::<u64>().expect("a number") * 1024));
     }
 
     #[tokio::test]
