@@ -13,6 +13,7 @@ pub struct Metrics {
     mails_given_up: Counter,
     audit_faults: Gauge,
     audit_checked: Gauge,
+    audit_check_failed: Counter,
     key_age: Gauge,
 }
 
@@ -45,6 +46,7 @@ impl Metrics {
             mails_given_up: mails("given_up"),
             audit_faults: gauge!("nova_audit_faults"),
             audit_checked: gauge!("nova_audit_checked_timestamp_seconds"),
+            audit_check_failed: counter!("nova_audit_checks_failed_total"),
             key_age: gauge!("nova_auth_signing_key_age_seconds"),
         }
     }
@@ -95,6 +97,11 @@ impl Metrics {
         self.audit_checked.set(at.timestamp() as f64);
     }
 
+    /// The audit log could not be walked.
+    pub fn audit_check_failed(&self) {
+        self.audit_check_failed.increment(1);
+    }
+
     /// The key that tokens are signed with has been in force for so long.
     pub fn signing_key_age(&self, age: TimeDelta) {
         self.key_age.set(age.as_seconds_f64().max(0.0));
@@ -120,7 +127,11 @@ fn describe() {
     );
     describe_gauge!(
         "nova_audit_checked_timestamp_seconds",
-        "When the audit log was last proved, in Unix time; before the first time, when the service started"
+        "When the audit log was last proved by this process, in Unix time; 0 before the first time"
+    );
+    describe_counter!(
+        "nova_audit_checks_failed_total",
+        "Times that the audit log could not be proved, as of a database that is away"
     );
     describe_counter!("nova_mails_total", "Mails: sent, repeated (could not be sent, tried again), given_up");
     describe_counter!(

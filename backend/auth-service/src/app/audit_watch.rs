@@ -11,6 +11,8 @@ use crate::verify::{Report, verify_with};
 
 /// After a start there is better to do, and a service that starts again and again must not read its log each time.
 const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
+/// After a look that failed the next is not put off for as long as after one that did not.
+const AGAIN_AFTER: Duration = Duration::from_secs(30 * 60);
 /// How long a look may take; whoever holds a connection for longer waits for a database that is gone.
 const LOOK_WITHIN: Duration = Duration::from_secs(60 * 60);
 
@@ -20,7 +22,6 @@ impl App {
     pub async fn watch_audit_log(&self) {
         let every = self.config.audit.verify_every;
         let mut noted: Option<Checkpoint> = None;
-        self.metrics.audit_checked(0, self.clock.now());
         sleep(every.min(FIRST_AFTER)).await;
         loop {
             let at = self.clock.now();
@@ -34,10 +35,14 @@ impl App {
                     if report.faults.is_empty() {
                         noted = Some(report.checkpoint);
                     }
+                    sleep(every).await;
                 }
-                Err(error) => tracing::warn!(%error, "the audit log could not be proved: {error}"),
+                Err(error) => {
+                    self.metrics.audit_check_failed();
+                    tracing::warn!(%error, "the audit log could not be proved: {error}");
+                    sleep(every.min(AGAIN_AFTER)).await;
+                }
             }
-            sleep(every).await;
         }
     }
 

@@ -203,3 +203,25 @@ async fn a_running_service_finds_out_by_itself_that_its_log_was_changed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_was_not_looked_at_is_not_said_to_be_proved() {
+    let world = World::start().await;
+    assert_eq!(gauge(&world, "nova_audit_checked_timestamp_seconds").await, Some(0.0), "a start is no look");
+    assert_eq!(gauge(&world, "nova_audit_checks_failed_total").await, Some(0.0));
+}
+
+#[tokio::test]
+async fn a_look_that_fails_is_counted_and_is_none() {
+    let world = World::start_with(|config| config.audit.verify_every = Duration::from_secs(1)).await;
+    let checked = async || gauge(&world, "nova_audit_checked_timestamp_seconds").await.expect("it is there");
+    eventually("a look at the log", Duration::from_secs(20), async || (checked().await > 0.0).then_some(())).await;
+    let mut conn = world.database.connect().await;
+    sqlx::raw_sql("ALTER TABLE audit_chains RENAME TO gone").execute(&mut conn).await.expect("renamed");
+    let failed = async || gauge(&world, "nova_audit_checks_failed_total").await.expect("it is there");
+    eventually("a look that fails", Duration::from_secs(20), async || (failed().await > 0.0).then_some(())).await;
+    let (last, so_far) = (checked().await, failed().await);
+    world.hands.advance(Duration::from_secs(60));
+    eventually("another", Duration::from_secs(20), async || (failed().await > so_far).then_some(())).await;
+    assert!((checked().await - last).abs() < 0.5, "the last time that it was proved stays");
+}
