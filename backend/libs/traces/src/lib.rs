@@ -2,7 +2,7 @@
 //!
 //! A [`Span`] is something that took time; it goes to a collector over OTLP. Where in which trace one stands is a
 //! [`TraceContext`], as W3C writes it: that goes along on calls and stands in rows. What is going on in a task is found by
-//! [`current`]. Without a collector there are no spans, and contexts are passed on as they came.
+//! [`current()`]. Without a collector there are no spans, and contexts are passed on as they came.
 //!
 //! Nothing here waits for the collector: a span that finds the queue full is dropped and counted.
 

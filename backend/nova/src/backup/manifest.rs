@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::migrate::Migrator;
 
+/// No manifest is longer.
+const LONGEST: u64 = 1024 * 1024;
+
 /// Its name in the folder.
 pub const FILE: &str = "manifest.json";
 /// The form that this release writes; it reads this and all before.
@@ -101,6 +104,16 @@ pub struct Manifest {
     pub databases: Vec<Dump>,
 }
 
+/// Refuses what could not be read to its end, such as a pipe. What is not there is for the caller to tell.
+fn must_be_a_file(path: &Path, at_most: Option<u64>) -> anyhow::Result<()> {
+    if let Ok(found) = fs::metadata(path) {
+        ensure!(found.is_file(), "{} is no file: take another backup", path.display());
+        let is_short = at_most.is_none_or(|most| found.len() <= most);
+        ensure!(is_short, "{} is damaged: take another backup", path.display());
+    }
+    Ok(())
+}
+
 impl Manifest {
     /// As it is written.
     ///
@@ -116,6 +129,7 @@ impl Manifest {
     /// If it is no backup, no whole one, of the other kind, or of a newer release.
     pub fn read(folder: &Path, kind: Kind) -> anyhow::Result<Self> {
         let path = folder.join(FILE);
+        must_be_a_file(&path, Some(LONGEST))?;
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => bail!(
@@ -161,6 +175,7 @@ impl Manifest {
     pub fn verify_files(&self, folder: &Path) -> anyhow::Result<()> {
         for dump in &self.databases {
             let path = dump.path(folder);
+            must_be_a_file(&path, None)?;
             let (bytes, sha256) = measure(&path).with_context(|| format!("{} can't be read", path.display()))?;
             ensure!(
                 bytes == dump.bytes && sha256 == dump.sha256,

@@ -113,6 +113,10 @@ impl Snapshot {
             bail!("a restore of it was begun and has not ended: let it end, or run it again");
         }
         self.migrations = migrations(&mut self.connection).await?;
+        if self.migrations.is_empty() {
+            // A job whose disk is not mounted, or without its configuration, finds a Nova that was made this moment.
+            bail!("it is empty: are the data folder (NOVA_DATA_DIR) and DATABASE_URL those of your Nova?");
+        }
         if has(&mut self.connection, "root_keys").await? {
             let wrapped: Option<Vec<u8>> = sqlx::query_scalar("SELECT wrapped FROM root_keys WHERE id = 1")
                 .fetch_optional(&mut self.connection)

@@ -315,7 +315,7 @@ async fn what_is_no_whole_backup_of_this_release_is_refused_and_changes_nothing(
     let newest = std::fs::read_to_string(backup.join("manifest.json")).unwrap();
     let checksum = newest.rsplit("\"checksum\": \"").next().unwrap().split('"').next().unwrap().to_owned();
     type Change<'a> = Box<dyn Fn(&Path) + 'a>;
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 7] = [
         (
             "no backup of Nova, or one that was cut off",
             Box::new(|b| std::fs::remove_file(b.join("manifest.json")).unwrap()),
@@ -328,6 +328,14 @@ async fn what_is_no_whole_backup_of_this_release_is_refused_and_changes_nothing(
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 1;
                 std::fs::write(file, bytes).unwrap();
+            }),
+        ),
+        (
+            "is no file",
+            Box::new(|b| {
+                let file = b.join("nova_user.dump");
+                std::fs::remove_file(&file).unwrap();
+                assert!(std::process::Command::new("mkfifo").arg(file).status().unwrap().success());
             }),
         ),
         ("nova_auth.dump can't be read", Box::new(|b| std::fs::remove_file(b.join("nova_auth.dump")).unwrap())),
