@@ -89,9 +89,7 @@ pub fn tell(manifest: &Manifest, end_sessions: bool) {
                 println!("  nova admin replay {consumer} --since {since}");
             }
         } else {
-            println!(
-                "Where there is no such offset: beyond the last, nothing has come since; before the first, take the first."
-            );
+            println!("Where Kafka no longer has such an offset, take the first that it has.");
         }
     }
 }

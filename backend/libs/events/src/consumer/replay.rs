@@ -82,7 +82,8 @@ impl ReplayFrom {
         match self {
             Self::Offset { partition, offset } if partition == place.partition => {
                 let &Place { topic, first, end, .. } = place;
-                if (first..end).contains(&offset) {
+                // The end is a place as well: nothing has come since then.
+                if (first..=end).contains(&offset) {
                     Ok(Some(offset))
                 } else {
                     Err(ReplayError::NoSuchOffset { topic, partition, offset, first, last: end - 1 })

@@ -60,8 +60,21 @@ pub async fn a_consumer_is_sent_back_to_an_offset_or_ahead_to_a_time(world: Worl
         let skip = async || skip(&world.pool, &bus, "test.scribe", &[Topic::Messaging], until).await.ok();
         eventually("the consumer is gone", SOON, skip).await;
     }
-    let _consumer = world.start_consumer(&Faults::default()).await;
+    let consumer = world.start_consumer(&Faults::default()).await;
     assert_eq!(world.eventually_effects(6).await[5..], [(A, 6)]);
+    let ends = eventually("everything is noted as done", SOON, async || {
+        let places = the_places(&world, &bus).await;
+        places.iter().all(|place| place.behind == 0).then_some(places)
+    })
+    .await;
+    drop(consumer);
+    for Place { partition, end: offset, .. } in ends {
+        assert_eq!(
+            sent_back(&world, &bus, ReplayFrom::Offset { partition, offset }).await,
+            0,
+            "nothing came since then"
+        );
+    }
 
     let replay = async |partition, offset| {
         let from = ReplayFrom::Offset { partition, offset };
