@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::data::Data;
 use crate::load::{Load, Report};
@@ -86,7 +87,16 @@ type Measured<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Report>> + 'a>>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    // What was started ends with what started it, which is dropped; a signal alone would leave it running.
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        done = run(Cli::parse()) => done,
+        _ = term.recv() => anyhow::bail!("stopped by SIGTERM"),
+        _ = int.recv() => anyhow::bail!("stopped by SIGINT"),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
     let load = Load { in_flight: cli.in_flight, connections: cli.connections, time: Duration::from_secs(cli.seconds) };
     match cli.command {
         Some(Command::Blocks { kafka }) => return chaos::measure_blocks(kafka).await,
