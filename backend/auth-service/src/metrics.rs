@@ -146,3 +146,22 @@ fn describe() {
     );
     describe_gauge!("nova_webhooks_disabled", "Webhooks that are disabled");
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_at_is_not_said_to_be_proved() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = metrics::with_local_recorder(&recorder, Metrics::register);
+        let says = |line: &str| recorder.handle().render().lines().any(|l| l == line);
+        assert!(says("nova_audit_checked_timestamp_seconds 0") && says("nova_audit_checks_failed_total 0"));
+        metrics.audit_check_failed();
+        assert!(says("nova_audit_checked_timestamp_seconds 0") && says("nova_audit_checks_failed_total 1"));
+        metrics.audit_checked(0, DateTime::from_timestamp(1_000, 0).expect("a time"));
+        assert!(says("nova_audit_checked_timestamp_seconds 1000"));
+    }
+}
